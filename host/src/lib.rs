@@ -1,1 +1,13 @@
-//! stub
+//! `chat-host`: the way of a message.
+//!
+//! ```text
+//! client ─▶ gateway ─▶ journal: ingress ─▶ pipeline ─▶ journal: outcomes ─▶ rooms ─▶ clients
+//!           admit,     durable             plugins     durable              fold,
+//!           stamp                          decide                           deliver
+//! ```
+//!
+//! `app` composes the rooms of this house, in that order; `state` is the ground they stand on.
+
+pub mod config;
+pub mod plugin;
+pub mod proto;
