@@ -9,5 +9,8 @@
 //! `app` composes the rooms of this house, in that order; `state` is the ground they stand on.
 
 pub mod config;
+pub mod journal;
 pub mod plugin;
 pub mod proto;
+pub mod state;
+pub mod world;
