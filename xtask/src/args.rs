@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 pub const USAGE: &str = "\
 Usage: cargo xtask <task>
 
-  build                 get what is missing, build the server and the plugins
+  setup                 get what is missing to build
+  build                 set up, and build the server and the plugins
   serve [-- ARGS]       build, then run `chat-host serve` with the plugins and ARGS
   test [--without WHAT]... [--soak] [-- FILTER]
                         build, then run every test there is
@@ -23,6 +24,7 @@ Usage: cargo xtask <task>
 #[derive(Debug, PartialEq, Eq)]
 pub enum Task {
     Help,
+    Setup,
     Build,
     Serve { server_args: Vec<String> },
     Test(Selection),
@@ -51,6 +53,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Task> {
     });
     let task = match args.next().transpose()?.as_deref() {
         None | Some("help" | "--help" | "-h") => Task::Help,
+        Some("setup") => Task::Setup,
         Some("build") => Task::Build,
         Some("lint") => Task::Lint,
         Some("serve") => return serve(args),

@@ -6,16 +6,15 @@ use anyhow::{Result, bail};
 
 use crate::process::{self, step};
 use crate::workspace::Workspace;
-use crate::{manifest, tools, wasip2};
+use crate::{build, manifest, tools, wasip2};
 
 /// Runs all checks, also after one failed, so that one run shows everything.
 ///
 /// # Errors
 /// Names the checks that failed; they have said why.
 pub fn lint(workspace: &Workspace) -> Result<()> {
-    tools::check()?;
+    build::set_up(workspace)?;
     tools::check_linters()?;
-    wasip2::ensure(&workspace.scratch()?)?;
 
     // In release like the tests, so that build scripts and macros are compiled once for both.
     let mut formatting = workspace.cargo();

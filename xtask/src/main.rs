@@ -41,6 +41,7 @@ fn perform(task: Task) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
     match task {
         Task::Help => println!("{}", args::USAGE),
+        Task::Setup => build::set_up(&workspace)?,
         Task::Build => build::build(&workspace)?,
         Task::Serve { server_args } => serve::serve(&workspace, &server_args)?,
         Task::Test(selection) => return Ok(test::test(&workspace, &selection)),
