@@ -19,6 +19,21 @@ pub fn set_up(workspace: &Workspace) -> Result<()> {
 /// # Errors
 /// When a tool is missing or something does not build.
 pub fn build(workspace: &Workspace) -> Result<()> {
+    build_with(workspace, &["--package", "chat-host"])
+}
+
+/// The same, and every test.
+///
+/// The tests' dependencies add features to shared ones, for which cargo compiles half of the host's again. Building all
+/// in one go does it once, and the server that is tested is not replaced by another while the tests run.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_tests(workspace: &Workspace) -> Result<()> {
+    build_with(workspace, &["--workspace", "--bins", "--tests"])
+}
+
+fn build_with(workspace: &Workspace, what: &[&str]) -> Result<()> {
     set_up(workspace)?;
     let is_first = !workspace.server().exists();
     let heading = if is_first {
@@ -28,9 +43,7 @@ pub fn build(workspace: &Workspace) -> Result<()> {
     };
     process::build(
         heading,
-        workspace
-            .cargo()
-            .args(["build", "--release", "--package", "chat-host"]),
+        workspace.cargo().args(["build", "--release"]).args(what),
     )?;
     components::build(workspace, &manifest::all(&workspace.root.join("plugins"))?)
 }

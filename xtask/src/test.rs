@@ -5,7 +5,7 @@
 //! - `CHAT_HOST_PLUGINS`: the folder of the built plugins, absolute.
 //! - `CHAT_HOST_SKIPPED`: a file to which a test that could not run here appends one line,
 //!   `SKIPPED: <what>: <why>`, and then returns. Such a test counts as skipped, not as passed.
-//! - `CHAT_HOST_WITHOUT`: what they must do without, joined by commas; absent when nothing.
+//! - `CHAT_HOST_TEST_WITHOUT`: what they must do without, joined by commas; absent when nothing.
 //! - `CHAT_HOST_SOAK`: `1` when the long runs are wanted; otherwise absent.
 
 use std::fs;
@@ -16,7 +16,7 @@ use std::process::{ExitCode, Stdio};
 use anyhow::{Context as _, Result};
 
 use crate::args::Selection;
-use crate::build::build;
+use crate::build::build_tests;
 use crate::process::step;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
@@ -37,7 +37,7 @@ pub fn test(workspace: &Workspace, selection: &Selection) -> ExitCode {
 }
 
 fn perform(workspace: &Workspace, selection: &Selection, tally: &mut Tally) -> Result<()> {
-    build(workspace)?;
+    build_tests(workspace)?;
     let skipped = workspace
         .scratch()?
         .join(format!("skipped-{}", std::process::id()));
@@ -64,10 +64,10 @@ fn run(
         .env("CHAT_HOST_PLUGINS", workspace.plugins())
         .env("CHAT_HOST_SKIPPED", skipped);
     cargo
-        .env_remove("CHAT_HOST_WITHOUT")
+        .env_remove("CHAT_HOST_TEST_WITHOUT")
         .env_remove("CHAT_HOST_SOAK");
     if !selection.without.is_empty() {
-        cargo.env("CHAT_HOST_WITHOUT", selection.without.join(","));
+        cargo.env("CHAT_HOST_TEST_WITHOUT", selection.without.join(","));
     }
     if selection.soak {
         cargo.env("CHAT_HOST_SOAK", "1");

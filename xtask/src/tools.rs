@@ -19,11 +19,18 @@ pub fn check() -> Result<()> {
     for command in [&mut Command::new("rustc"), &mut cargo()] {
         recent(&process::text(command.arg("--version"))?)?;
     }
-    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    // `CC` may be a line such as `ccache gcc`.
-    let program = compiler.split_whitespace().next().unwrap_or("cc");
-    if !process::works(Command::new(program).arg("--version")) {
-        install(program, "wasmtime's build compiles C", "build-essential")?;
+    let chosen = env::var("CC").unwrap_or_default();
+    // It may be a line such as `ccache gcc`.
+    match chosen.split_whitespace().next() {
+        Some(program) if !process::works(Command::new(program).arg("--version")) => {
+            bail!(
+                "there is no `{program}`, which the variable CC names as the C compiler; unset it or install that"
+            )
+        }
+        None if !process::works(Command::new("cc").arg("--version")) => {
+            install("cc", "wasmtime's build compiles C", "build-essential")?;
+        }
+        _ => {}
     }
     Ok(())
 }
