@@ -10,6 +10,7 @@
 
 pub mod config;
 pub mod journal;
+pub mod pipeline;
 pub mod plugin;
 pub mod proto;
 pub mod state;

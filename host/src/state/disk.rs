@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fjall::{Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use futures_util::future::BoxFuture;
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
-use super::store::{Batch, Direction, Entries, Store, StoreError};
+use super::store::{Batch, Direction, Entries, Snapshot, Store, StoreError};
 
 /// Memory for reading.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -132,10 +132,37 @@ impl Store for DiskStore {
         Ok(())
     }
 
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        let open = self.open.read();
+        let open = open.as_ref().ok_or_else(closed)?;
+        Ok(Box::new(DiskSnapshot {
+            snapshot: open.database.snapshot(),
+            map: open.map.clone(),
+        }))
+    }
+
     fn bytes(&self) -> u64 {
         let open = self.open.read();
         open.as_ref()
             .map_or(0, |open| open.database.disk_space().unwrap_or(0))
+    }
+}
+
+struct DiskSnapshot {
+    snapshot: fjall::Snapshot,
+    map: Keyspace,
+}
+
+impl Snapshot for DiskSnapshot {
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
+        self.snapshot
+            .range(&self.map, from.to_vec()..to.to_vec())
+            .take(limit)
+            .map(|guard| {
+                let (key, value) = guard.into_inner().map_err(failed)?;
+                Ok((Bytes::from(key), Bytes::from(value)))
+            })
+            .collect()
     }
 }
 

@@ -284,16 +284,16 @@ impl Fold {
 
         if answer.verdict != Verdict::SendAgain && !cause.lane.is_empty() {
             let key = keys::lane(self.partition, &cause.lane);
+            let mut last = cause.lane_number;
             if let Some(old) = view.read::<LaneState>(&key)? {
+                // A doubled record is answered too, and takes no number back.
+                last = last.max(old.last);
                 let age = keys::by_time(self.partition, Tag::LaneAge, old.time_ms, &key);
                 view.put(age, None);
             }
             let age = keys::by_time(self.partition, Tag::LaneAge, now, &key);
             view.put(age, Some(Bytes::new()));
-            let lane = LaneState {
-                last: cause.lane_number,
-                time_ms: now,
-            };
+            let lane = LaneState { last, time_ms: now };
             view.write(key, &lane);
         }
 

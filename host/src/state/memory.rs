@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use parking_lot::RwLock;
 
-use super::store::{Batch, Direction, Entries, Store, StoreError};
+use super::store::{Batch, Direction, Entries, Snapshot, Store, StoreError};
 
 /// A map in memory. A clone is the same map: it can outlive a simulated host.
 #[derive(Clone, Default)]
@@ -18,7 +18,7 @@ pub struct MemoryStore {
 impl MemoryStore {
     /// A copy of what is there now: what a crash may bring back later.
     #[must_use]
-    pub fn snapshot(&self) -> Self {
+    pub fn copy(&self) -> Self {
         Self {
             map: Arc::new(RwLock::new(self.map.read().clone())),
         }
@@ -70,8 +70,12 @@ impl Store for MemoryStore {
         limit: usize,
         direction: Direction,
     ) -> BoxFuture<'static, Result<Entries, StoreError>> {
-        let result = self.range(&from, &to, limit, direction);
+        let result = Store::range(self, &from, &to, limit, direction);
         Box::pin(std::future::ready(result))
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        Ok(Box::new(self.copy()))
     }
 
     fn bytes(&self) -> u64 {
@@ -79,5 +83,11 @@ impl Store for MemoryStore {
         map.iter()
             .map(|(key, value)| (key.len() + value.len()) as u64)
             .sum()
+    }
+}
+
+impl Snapshot for MemoryStore {
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
+        Store::range(self, from, to, limit, Direction::Forward)
     }
 }

@@ -62,7 +62,13 @@ pub trait Store: Send + Sync + 'static {
         direction: Direction,
     ) -> BoxFuture<'static, Result<Entries, StoreError>>;
 
-    /// Forgets everything: the next fold begins at the beginning.
+    /// The store as it is now, whatever is applied later.
+    ///
+    /// # Errors
+    /// As above.
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;
+
+    /// Forgets what lies in `from..to`.
     ///
     /// # Errors
     /// As above.
@@ -91,4 +97,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Bytes on disk, or nearly.
     fn bytes(&self) -> u64;
+}
+
+/// A store as it was at one moment.
+pub trait Snapshot: Send {
+    /// At most `limit` entries with `from <= key < to`.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store is broken.
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError>;
 }
