@@ -9,9 +9,11 @@
 //! `app` composes the rooms of this house, in that order; `state` is the ground they stand on.
 
 pub mod config;
+pub mod gateway;
 pub mod journal;
 pub mod pipeline;
 pub mod plugin;
 pub mod proto;
+pub mod rooms;
 pub mod state;
 pub mod world;
