@@ -8,6 +8,8 @@
 //!
 //! `app` composes the rooms of this house, in that order; `state` is the ground they stand on.
 
+pub mod cli;
 pub mod config;
 pub mod plugin;
 pub mod proto;
+pub mod telemetry;

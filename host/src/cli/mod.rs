@@ -1,0 +1,95 @@
+//! The command line: one file a subcommand. Each says how it ended with an exit code.
+
+pub mod completions;
+pub mod config;
+pub mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The exit code for a wrong flag, variable or settings file; clap uses it too.
+const BAD_USAGE: u8 = 2;
+
+/// `-V`
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// `--version`: what a bug report needs.
+const FACTS: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit ",
+    env!("CHAT_HOST_COMMIT"),
+    "\nbuilt by ",
+    env!("CHAT_HOST_RUSTC"),
+    "\nbuilt for ",
+    env!("CHAT_HOST_TARGET"),
+);
+
+const CODES: &str = "Exit codes:
+  0  done
+  1  failed
+  2  a wrong flag, variable or settings file
+  3  refused by the server
+  4  no server there
+  5  the name is taken";
+
+/// A chat server whose behaviour is extended by sandboxed WebAssembly components, and its client.
+#[derive(Debug, Parser)]
+#[command(
+    name = "chat-host",
+    version = VERSION,
+    long_version = FACTS,
+    after_help = CODES,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server
+    Serve(serve::ServeArgs),
+    /// Shows the settings in force and where each comes from, or checks a file
+    Config(config::ConfigArgs),
+    /// Writes completions for a shell to stdout
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs what the command line of this process asks for.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// Writes to stdout. A reader that has gone (`chat-host config | head -1`) is no failure.
+fn print(text: &str) -> ExitCode {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("error: stdout can't be written: {error}");
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}
