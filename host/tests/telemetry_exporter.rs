@@ -1,5 +1,7 @@
 //! The exporter, asked as a machine would: over a raw connection.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // Test code, also in helpers.
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

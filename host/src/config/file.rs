@@ -39,7 +39,7 @@ pub fn read(path: &Path) -> Result<Settings, Problem> {
     Ok(parse(path, &text))
 }
 
-/// Reads a file's text. Judges names and shapes, and gathers all that is wrong.
+/// Reads a file's text. Judges names and values, and gathers all that is wrong.
 #[must_use]
 pub fn parse(path: &Path, text: &str) -> Settings {
     let mut reader = Reader {
@@ -72,14 +72,14 @@ type Entry<'t, 'i> = (
 
 impl Reader<'_> {
     fn root(&mut self, table: &DeTable<'_>, plain: &toml::Table) {
-        for entry in table {
+        for entry in in_order(table) {
             let name = entry.0.get_ref().as_ref();
             match entry.1.get_ref() {
                 DeValue::Table(section) if name == "plugins" => {
                     self.plugins(section, plain.get("plugins"));
                 }
                 DeValue::Table(section) if is_section(name) => {
-                    for inner in section {
+                    for inner in in_order(section) {
                         self.setting(&format!("{name}.{}", inner.0.get_ref()), inner);
                     }
                 }
@@ -111,7 +111,8 @@ impl Reader<'_> {
             let key = key.name.to_owned();
             return self.found.problems.push(Problem::Twice { at, key });
         }
-        let Some(text) = as_text(entry.1.get_ref(), key.rule) else {
+        let text = as_text(entry.1.get_ref(), key.rule);
+        let Some(text) = text.filter(|text| key.rule.check(text).is_some()) else {
             return self.misshapen(name, key.rule, entry);
         };
         self.found
@@ -120,7 +121,7 @@ impl Reader<'_> {
     }
 
     fn plugins(&mut self, table: &DeTable<'_>, plain: Option<&toml::Value>) {
-        for (plugin, value) in table {
+        for (plugin, value) in in_order(table) {
             let plugin = plugin.get_ref().as_ref();
             let mut config = PluginConfig::default();
             let DeValue::Table(section) = value.get_ref() else {
@@ -134,7 +135,7 @@ impl Reader<'_> {
                 });
                 continue;
             };
-            for entry in section {
+            for entry in in_order(section) {
                 let plain = plain.and_then(|all| all.get(plugin)?.get(entry.0.get_ref().as_ref()));
                 self.single(plugin, &mut config, entry, plain);
             }
@@ -240,6 +241,13 @@ impl Reader<'_> {
     }
 }
 
+/// The entries of a table as they stand in the file, so that faults are told in its order.
+fn in_order<'t, 'i>(table: &'t DeTable<'i>) -> Vec<Entry<'t, 'i>> {
+    let mut entries: Vec<Entry<'t, 'i>> = table.iter().collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    entries
+}
+
 fn is_section(name: &str) -> bool {
     keys::all().any(|key| {
         key.name
@@ -337,9 +345,9 @@ mod tests {
         assert_eq!(
             problems("lissten = \"x\"\n\n[limits]\nmesage_bytes = 5\n[limmits]\nrooms = 1\n"),
             [
+                "chat.toml:1: there is no key `lissten`; did you mean `listen`?",
                 "chat.toml:4: there is no key `limits.mesage_bytes`; did you mean `limits.message_bytes`?",
                 "chat.toml:5: there is no key `limmits`; did you mean `limits`?",
-                "chat.toml:1: there is no key `lissten`; did you mean `listen`?",
             ]
         );
         assert_eq!(

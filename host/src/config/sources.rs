@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(
             wrong(&flags, &[("CHAT_HOST_LIMITS_MESSAGE_BYTES", "1GiB")]),
             [
-                format!("{name}:1: `partitions` is \"65\"; allowed is a whole number from 1 to 64"),
+                format!("{name}:1: `partitions` is 65; allowed is a whole number from 1 to 64"),
                 format!(
                     "{name}:2: `listen` is \"here\"; allowed is an IP address and a port, such as 127.0.0.1:8081 or [::1]:8081"
                 ),

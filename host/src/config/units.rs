@@ -137,7 +137,16 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["", "10", "s", "1m1h", "1s1s", "1.5h", "-1s", "99999999999d"] {
+        for text in [
+            "",
+            "10",
+            "s",
+            "1m1h",
+            "1s1s",
+            "1.5h",
+            "-1s",
+            "9999999999999d",
+        ] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }

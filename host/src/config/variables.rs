@@ -79,11 +79,13 @@ impl Variables {
             .filter(|name| !is_service_link(name))
             .filter(|name| keys::all().all(|key| key.variable() != **name))
             .map(|name| {
-                let known: Vec<String> = keys::all().map(Key::variable).collect();
+                // Without what all share, which would make anything look near.
+                let bare = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
+                let known: Vec<String> = keys::all().map(|key| bare(&key.variable())).collect();
+                let nearest = keys::nearest(&bare(name), known.iter().map(String::as_str));
                 Problem::UnknownVariable {
                     name: name.clone(),
-                    nearest: keys::nearest(name, known.iter().map(String::as_str))
-                        .map(str::to_owned),
+                    nearest: nearest.map(|near| format!("{PREFIX}{near}")),
                 }
             })
     }

@@ -70,7 +70,7 @@ impl EncodeMetric for Histogram {
             .zip(&self.0.counts)
             .map(|(bound, count)| (seconds(*bound), count.load(Relaxed)))
             // The encoder writes this bound as `+Inf`.
-            .chain([(f64::MAX, self.0.above.load(Relaxed))])
+            .chain([(f64::INFINITY, self.0.above.load(Relaxed))])
             .collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
         let sum = seconds(self.0.sum_nanos.load(Relaxed));
