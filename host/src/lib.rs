@@ -9,6 +9,7 @@
 //! `app` composes the rooms of this house, in that order; `state` is the ground they stand on.
 
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod plugin;
 pub mod proto;

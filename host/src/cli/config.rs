@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::BAD_USAGE;
+use super::exit::{Exit, complain};
 use crate::config::flags::Flags;
 use crate::config::variables::Variables;
 use crate::config::{show, sources};
@@ -52,7 +52,7 @@ pub fn run(args: &ConfigArgs) -> ExitCode {
 /// Tells every fault, one a line.
 pub(super) fn wrong(problems: &crate::config::problem::Problems) -> ExitCode {
     for problem in &problems.0 {
-        eprintln!("error: {problem}");
+        complain(&problem.to_string());
     }
-    ExitCode::from(BAD_USAGE)
+    Exit::Usage.into()
 }

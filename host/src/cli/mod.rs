@@ -1,15 +1,20 @@
 //! The command line: one file a subcommand. Each says how it ended with an exit code.
 
+pub mod chat;
 pub mod completions;
 pub mod config;
+pub mod exit;
+pub mod history;
+pub mod rooms;
+pub mod send;
 pub mod serve;
 
+use std::future::Future;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// The exit code for a wrong flag, variable or settings file; clap uses it too.
-const BAD_USAGE: u8 = 2;
+use exit::{Exit, complain};
 
 /// `-V`
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -51,6 +56,14 @@ pub struct Cli {
 enum Command {
     /// Runs the server
     Serve(serve::ServeArgs),
+    /// Chats in a room: full-screen on a terminal, line by line in a pipe
+    Chat(chat::ChatArgs),
+    /// Sends one message
+    Send(send::SendArgs),
+    /// Shows what was said in a room
+    History(history::HistoryArgs),
+    /// Lists the rooms
+    Rooms(rooms::RoomsArgs),
     /// Shows the settings in force and where each comes from, or checks a file
     Config(config::ConfigArgs),
     /// Writes completions for a shell to stdout
@@ -62,8 +75,31 @@ enum Command {
 pub fn run() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
+        Command::Chat(args) => wait(chat::run(args)),
+        Command::Send(args) => wait(send::run(args)),
+        Command::History(args) => wait(history::run(args)),
+        Command::Rooms(args) => wait(rooms::run(args)),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// Runs a client's command to its end.
+fn wait(command: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => {
+            let code = runtime.block_on(command);
+            // A read of stdin can't be taken back, and would hold the end up until somebody types.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            complain(&format!("the runtime does not start: {error}"));
+            Exit::Failure.into()
+        }
     }
 }
 
@@ -76,10 +112,10 @@ fn print(text: &str) -> ExitCode {
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            eprintln!("error: stdout can't be written: {error}");
-            ExitCode::FAILURE
+            complain(&format!("stdout can't be written: {error}"));
+            Exit::Failure.into()
         }
-        _ => ExitCode::SUCCESS,
+        _ => Exit::Done.into(),
     }
 }
 

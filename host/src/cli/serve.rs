@@ -14,6 +14,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{debug, info, warn};
 
+use super::exit::{Exit, complain};
 use crate::config::Config;
 use crate::config::flags::Flags;
 use crate::config::preflight::preflight;
@@ -36,8 +37,8 @@ pub fn run(args: &ServeArgs) -> ExitCode {
         Ok(resolved) => match start(resolved.config) {
             Ok(code) => code,
             Err(error) => {
-                eprintln!("error: {error:#}");
-                ExitCode::FAILURE
+                complain(&format!("{error:#}"));
+                Exit::Failure.into()
             }
         },
     }
@@ -63,7 +64,7 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         app = placeholder::App::build(config) => app?,
         name = signals.next() => {
             info!(signal = name, "stopped before the start was complete");
-            return Ok(ExitCode::SUCCESS);
+            return Ok(Exit::Done.into());
         }
     };
     announce(app.listen());
@@ -83,11 +84,11 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
         ended = running => {
             ended?;
             info!("stopped");
-            Ok(ExitCode::SUCCESS)
+            Ok(Exit::Done.into())
         }
         name = told => {
             warn!(signal = name, "stopped at once; clients resume from what is durable");
-            Ok(ExitCode::FAILURE)
+            Ok(Exit::Failure.into())
         }
     }
 }

@@ -81,3 +81,58 @@ fn rows(resolved: &Resolved) -> Vec<Row> {
     });
     keys.chain(single).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::flags::Flags;
+    use crate::config::sources::resolve;
+    use crate::config::variables::Variables;
+
+    fn resolved(text: &str) -> Resolved {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.toml");
+        std::fs::write(&path, text).unwrap();
+        let flags = Flags {
+            config: Some(path),
+            ..Flags::default()
+        };
+        resolve(&flags, &Variables::default()).unwrap()
+    }
+
+    const FILE: &str = r#"
+        data = "/srv/chat"
+        require = ["wordlist", "basics"]
+        metrics = "127.0.0.1:9090"
+        retain = "36h,500MB"
+        limits.message_bytes = "8KiB"
+        plugin.folder = "/srv/plugins"
+        [plugins."odd name"]
+        on-failure = "withhold"
+        may-lose-roles = true
+        settings = { words = ["a \"b\" c"], deep = { at = 1.5 } }
+    "#;
+
+    #[test]
+    fn what_is_shown_can_be_used_as_a_settings_file() {
+        let first = resolved(FILE);
+        let again = resolved(&table(&first));
+        assert_eq!(again.config, first.config);
+    }
+
+    #[test]
+    fn each_value_is_shown_with_its_source() {
+        let shown = table(&resolved(FILE));
+        let line = |key: &str| {
+            let line = shown.lines().find(|line| line.starts_with(key)).unwrap();
+            line.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(line("drain"), "drain = \"10s\" # default");
+        assert!(line("retain").starts_with("retain = \"1d12h,500MB\" # "));
+        assert!(line("retain").ends_with("chat.toml:5"));
+        let json = json(&resolved(FILE));
+        assert_eq!(json["limits.message_bytes"]["value"], 8192);
+        assert_eq!(json["limits.message_bytes"]["source"]["line"], 6);
+        assert_eq!(json["drain"]["source"], "default");
+    }
+}
