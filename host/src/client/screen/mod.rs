@@ -28,7 +28,7 @@ use ratatui::crossterm::event::{
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
-use super::clock::Clock;
+use super::clock::{Clock, now_ms};
 use super::link;
 use super::live::Live;
 use super::plain::End;
@@ -118,7 +118,7 @@ pub async fn run(
                 Ok(changes) => {
                     let now = Instant::now();
                     for change in changes {
-                        model.apply(change, now);
+                        model.apply(change, now, now_ms());
                     }
                 }
                 Err(stop) => return Ok(End::Stopped(stop)),

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::super::change::{Change, State};
-use super::super::clock::now_ms;
 use super::entry::{Entry, Kind};
 use super::scroll::Place;
 use crate::proto::v1::room_event::Event;
@@ -109,8 +108,8 @@ impl Model {
         }
     }
 
-    /// Takes news.
-    pub fn apply(&mut self, change: Change, now: Instant) {
+    /// Takes news; `time_ms` is this moment on the calendar.
+    pub fn apply(&mut self, change: Change, now: Instant, time_ms: u64) {
         match change {
             Change::State(state) => {
                 self.again = match &state {
@@ -145,7 +144,7 @@ impl Model {
             Change::Pending { client_id, text } => {
                 let entry = Entry {
                     key: self.key(),
-                    time_ms: now_ms(),
+                    time_ms,
                     kind: Kind::Pending(text),
                 };
                 self.pending.push(Pending { client_id, entry });
@@ -160,7 +159,7 @@ impl Model {
             } => {
                 self.settle(&client_id);
                 self.push(
-                    now_ms(),
+                    time_ms,
                     Kind::Kept {
                         how: "withheld",
                         text,
@@ -175,7 +174,7 @@ impl Model {
             } => {
                 self.settle(&client_id);
                 self.push(
-                    now_ms(),
+                    time_ms,
                     Kind::Kept {
                         how: "not sent",
                         text,
@@ -183,7 +182,7 @@ impl Model {
                     },
                 );
             }
-            Change::Note(text) => self.push(now_ms(), Kind::Note(text)),
+            Change::Note(text) => self.push(time_ms, Kind::Note(text)),
         }
     }
 
