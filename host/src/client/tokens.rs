@@ -3,7 +3,6 @@
 //! A file for each server and name, in a folder that only we can read. Whoever has the file has the name, so the
 //! modes are set before anything is in it, and a write is complete or did not happen.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -33,7 +32,7 @@ impl Tokens {
     #[must_use]
     pub fn of_this_person(server: &str) -> Option<Self> {
         let absolute = |name: &str| {
-            let path = PathBuf::from(std::env::var_os(name).unwrap_or_else(OsString::new));
+            let path = PathBuf::from(std::env::var_os(name).unwrap_or_default());
             path.is_absolute().then_some(path)
         };
         let state = absolute("XDG_STATE_HOME")
