@@ -23,7 +23,9 @@ fn per_call(calls: u32, mut call: impl FnMut()) -> Duration {
 fn a_message_in_a_batch_costs_less_than_a_microsecond_or_so() {
     let house = House::hostile("");
     let plugins = house.open().unwrap();
-    let mut instance = plugin(&plugins, "hostile").instance(Arc::new(Memory::default())).unwrap();
+    let mut instance = plugin(&plugins, "hostile")
+        .instance(Arc::new(Memory::default()))
+        .unwrap();
 
     let one = [message("a short message of some words")];
     let single = per_call(20_000, || {
@@ -34,10 +36,15 @@ fn a_message_in_a_batch_costs_less_than_a_microsecond_or_so() {
         assert_eq!(instance.moderate(&many).unwrap().len(), 64);
     });
     let fresh = per_call(200, || {
-        plugin(&plugins, "hostile").instance(Arc::new(Memory::default())).unwrap();
+        plugin(&plugins, "hostile")
+            .instance(Arc::new(Memory::default()))
+            .unwrap();
     });
 
-    println!("a single call {single:?}, in batches of 64 {:?} a message, a fresh instance {fresh:?}", batch / 64);
+    println!(
+        "a single call {single:?}, in batches of 64 {:?} a message, a fresh instance {fresh:?}",
+        batch / 64
+    );
     assert!(single < Duration::from_micros(50), "{single:?}");
     assert!(batch / 64 < Duration::from_micros(10), "{batch:?}");
 }

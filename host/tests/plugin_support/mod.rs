@@ -21,14 +21,29 @@ pub fn hostile() -> &'static [u8] {
 /// Builds a package of this workspace as a component, and says where it is.
 pub fn component(package: &str, library: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let built = Command::new(env!("CARGO"))
         .current_dir(root)
-        .args(["build", "--quiet", "--offline", "--release", "--target", "wasm32-wasip2", "-p", package])
+        .args([
+            "build",
+            "--quiet",
+            "--offline",
+            "--release",
+            "--target",
+            "wasm32-wasip2",
+            "-p",
+            package,
+        ])
         .status()
         .unwrap();
-    assert!(built.success(), "{package} does not build for wasm32-wasip2");
-    target.join("wasm32-wasip2/release").join(format!("{library}.wasm"))
+    assert!(
+        built.success(),
+        "{package} does not build for wasm32-wasip2"
+    );
+    target
+        .join("wasm32-wasip2/release")
+        .join(format!("{library}.wasm"))
 }
 
 /// Another version of a component: every `from` in its bytes replaced by a text of the same length.
@@ -37,7 +52,10 @@ pub fn patched(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     let mut patched = bytes.to_vec();
     let mut found = 0;
     let mut at = 0;
-    while let Some(next) = patched[at..].windows(from.len()).position(|w| w == from.as_bytes()) {
+    while let Some(next) = patched[at..]
+        .windows(from.len())
+        .position(|w| w == from.as_bytes())
+    {
         at += next;
         patched[at..at + to.len()].copy_from_slice(to.as_bytes());
         found += 1;
@@ -77,7 +95,11 @@ impl House {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.config.folder.as_ref().unwrap().join(format!("{name}.wasm"))
+        self.config
+            .folder
+            .as_ref()
+            .unwrap()
+            .join(format!("{name}.wasm"))
     }
 
     pub fn put(&self, name: &str, bytes: &[u8]) {
@@ -103,7 +125,10 @@ pub fn plugin(plugins: &Plugins, name: &str) -> Arc<dyn Plugin> {
 }
 
 pub fn find(set: &PluginSet, name: &str) -> Option<Arc<dyn Plugin>> {
-    set.plugins.iter().find(|plugin| plugin.manifest().name == name).cloned()
+    set.plugins
+        .iter()
+        .find(|plugin| plugin.manifest().name == name)
+        .cloned()
 }
 
 /// Waits for a condition; panics with `what` after half a minute.
@@ -178,7 +203,9 @@ impl Calls for Memory {
     ) -> Result<i64, String> {
         let mut state = self.state.lock().unwrap();
         let before = state.get(key).map_or(Ok(0), |bytes| {
-            <[u8; 8]>::try_from(bytes.as_slice()).map(i64::from_le_bytes).map_err(|_| "not a counter")
+            <[u8; 8]>::try_from(bytes.as_slice())
+                .map(i64::from_le_bytes)
+                .map_err(|_| "not a counter")
         })?;
         let sum = before.checked_add(by).ok_or("too large")?;
         state.insert(key.into(), sum.to_le_bytes().to_vec());

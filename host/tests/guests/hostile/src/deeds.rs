@@ -87,7 +87,10 @@ pub fn perform(deed: &str) {
             assert_eq!(std::env::vars().count(), 0, "an environment");
             assert!(std::env::args().count() <= 1, "arguments");
             assert!(std::net::TcpStream::connect("127.0.0.1:1").is_err());
-            assert!(std::net::UdpSocket::bind("127.0.0.1:0").is_err(), "a socket");
+            assert!(
+                std::net::UdpSocket::bind("127.0.0.1:0").is_err(),
+                "a socket"
+            );
             assert!(std::time::SystemTime::now() > std::time::UNIX_EPOCH);
             let mut bytes = Vec::new();
             assert_eq!(std::io::stdin().read_to_end(&mut bytes).unwrap_or(0), 0);

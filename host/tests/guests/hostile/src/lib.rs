@@ -73,9 +73,7 @@ impl moderation::Guest for Hostile {
                 Some("bell") => Verdict::Revise("\u{7}".into()),
                 Some("empty") => Verdict::Revise(String::new()),
                 Some("miscount") => return vec![Verdict::Allow; batch.len() + 1],
-                Some("echo-room") => {
-                    Verdict::Revise(chat::plugin::directory::room(message.room))
-                }
+                Some("echo-room") => Verdict::Revise(chat::plugin::directory::room(message.room)),
                 Some(deed) => {
                     perform(deed);
                     Verdict::Allow
