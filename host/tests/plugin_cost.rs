@@ -1,4 +1,10 @@
 //! What a call costs. Measures, and fails only where the cost is out of all proportion.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)] // Tests.
 
 mod plugin_support;
 

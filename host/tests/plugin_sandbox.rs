@@ -1,4 +1,10 @@
 //! No plugin can hurt the host: every attack, in every role, ends within the limits and is blamed on whom it should.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)] // Tests.
 
 mod plugin_support;
 

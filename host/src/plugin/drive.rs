@@ -5,6 +5,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -40,24 +41,36 @@ pub(super) fn drive<F: Future>(call: F, deadline: Deadline) -> Result<F::Output,
     let before = started.elapsed().min(TICK * 2);
     let processor = processor_time();
     let mut parked = Duration::ZERO;
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let wake = Arc::new(Unpark {
+        thread: std::thread::current(),
+        woken: AtomicBool::new(false),
+    });
+    let waker = Waker::from(wake.clone());
     loop {
         if let Poll::Ready(answer) = call.as_mut().poll(&mut Context::from_waker(&waker)) {
             return Ok(answer);
         }
         let ran = before + processor_time().saturating_sub(processor);
-        if ran >= deadline.running {
-            return Err(Overdue::Running(ran));
-        }
         // Time for which the machine ran something else is not the guest's, within reason.
         let spent = ran + parked;
         let on_clock = started.elapsed();
-        if spent >= deadline.wall || on_clock >= deadline.wall.saturating_mul(CROWDED) {
-            return Err(Overdue::Waiting(on_clock));
+        if ran >= deadline.running
+            || spent >= deadline.wall
+            || on_clock >= deadline.wall.saturating_mul(CROWDED)
+        {
+            return Err(if ran >= parked {
+                Overdue::Running(ran)
+            } else {
+                Overdue::Waiting(on_clock)
+            });
         }
-        let parks = Instant::now();
-        std::thread::park_timeout(deadline.wall.saturating_sub(spent));
-        parked += parks.elapsed();
+        // One that handed back the thread at a tick has woken itself.
+        if !wake.woken.swap(false, Ordering::Acquire) {
+            let parks = Instant::now();
+            std::thread::park_timeout(deadline.wall.saturating_sub(spent));
+            parked += parks.elapsed();
+            wake.woken.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -70,15 +83,20 @@ fn processor_time() -> Duration {
     )
 }
 
-struct Unpark(Thread);
+/// Wakes the thread that drives the call.
+struct Unpark {
+    thread: Thread,
+    woken: AtomicBool,
+}
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 

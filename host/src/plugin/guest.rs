@@ -77,8 +77,9 @@ impl Guest {
     /// A fault.
     pub(super) fn describe(&mut self) -> Result<SaidManifest, Fault> {
         let deadline = self.limits.starting();
-        self.call(Phase::Describing, 1, deadline, async |store, exports| {
-            exports.plugin.call_describe(store).await
+        let plugin = self.exports.plugin.clone();
+        self.call(Phase::Describing, 1, deadline, async |store| {
+            plugin.call_describe(store).await
         })
     }
 
@@ -88,8 +89,9 @@ impl Guest {
     /// A fault.
     pub(super) fn start(&mut self, settings: &str) -> Result<Result<(), String>, Fault> {
         let deadline = self.limits.starting();
-        self.call(Phase::Starting, 1, deadline, async |store, exports| {
-            exports.plugin.call_start(store, settings).await
+        let plugin = self.exports.plugin.clone();
+        self.call(Phase::Starting, 1, deadline, async |store| {
+            plugin.call_start(store, settings).await
         })
     }
 
@@ -103,7 +105,7 @@ impl Guest {
         &mut self,
         phase: Phase,
         messages: usize,
-        ask: impl AsyncFnOnce(&mut Store<Outside>, &Exports) -> wasmtime::Result<R>,
+        ask: impl AsyncFnOnce(&mut Store<Outside>) -> wasmtime::Result<R>,
     ) -> Result<R, Fault> {
         let deadline = self.limits.batch(messages);
         self.call(phase, messages, deadline, ask)
@@ -114,19 +116,18 @@ impl Guest {
         phase: Phase,
         messages: usize,
         deadline: Deadline,
-        ask: impl AsyncFnOnce(&mut Store<Outside>, &Exports) -> wasmtime::Result<R>,
+        ask: impl AsyncFnOnce(&mut Store<Outside>) -> wasmtime::Result<R>,
     ) -> Result<R, Fault> {
         if self.failed {
             return Err(Fault::host("an instance was called after it failed"));
         }
-        let exports = &self.exports;
         let answer = call(
             &self.engine,
             &mut self.store,
             phase,
             messages,
             deadline,
-            async |store| ask(store, exports).await,
+            ask,
         );
         self.failed = answer.is_err();
         answer
@@ -159,17 +160,17 @@ fn call<R>(
 }
 
 /// A role that the manifest does not list.
-fn no_role(role: &str) -> wasmtime::Error {
-    wasmtime::Error::msg(format!("the plugin does not have the role `{role}`"))
+fn no_role(role: &str) -> Fault {
+    Fault::host(&format!("the plugin does not have the role `{role}`"))
 }
 
 impl Instance for Guest {
     fn moderate(&mut self, batch: &[Message]) -> Result<Vec<Verdict>, Fault> {
         let Some(moderation) = self.exports.moderation.clone() else {
-            return Err(Fault::host(&no_role("moderation").to_string()));
+            return Err(no_role("moderation"));
         };
         let messages: Vec<_> = batch.iter().map(convert::message).collect();
-        let verdicts = self.ask(Phase::Answering, batch.len(), async |store, _| {
+        let verdicts = self.ask(Phase::Answering, batch.len(), async |store| {
             moderation.call_moderate(store, &messages).await
         })?;
         let verdicts: Vec<_> = verdicts.into_iter().map(convert::verdict).collect();
@@ -185,9 +186,9 @@ impl Instance for Guest {
         by: &Message,
     ) -> Result<Result<Vec<Effect>, String>, Fault> {
         let Some(commands) = self.exports.commands.clone() else {
-            return Err(Fault::host(&no_role("commands").to_string()));
+            return Err(no_role("commands"));
         };
-        let answer = self.ask(Phase::Answering, 1, async |store, _| {
+        let answer = self.ask(Phase::Answering, 1, async |store| {
             commands
                 .call_run(store, name, arguments, convert::message(by))
                 .await
@@ -203,11 +204,11 @@ impl Instance for Guest {
 
     fn format(&mut self, batch: &[FormatItem]) -> Result<Vec<Option<Vec<Run>>>, Fault> {
         let Some(formatting) = self.exports.formatting.clone() else {
-            return Err(Fault::host(&no_role("formatting").to_string()));
+            return Err(no_role("formatting"));
         };
         let styled = convert::styled(batch);
         let items = convert::formatting_items(batch, &styled);
-        let bodies = self.ask(Phase::Formatting, batch.len(), async |store, _| {
+        let bodies = self.ask(Phase::Formatting, batch.len(), async |store| {
             formatting.call_format(store, &items).await
         })?;
         let body = |runs: Vec<_>| runs.into_iter().map(convert::run).collect::<Vec<_>>();
@@ -224,11 +225,11 @@ impl Instance for Guest {
 
     fn review(&mut self, batch: &[FormatItem]) -> Result<Vec<Verdict>, Fault> {
         let Some(review) = self.exports.review.clone() else {
-            return Err(Fault::host(&no_role("review").to_string()));
+            return Err(no_role("review"));
         };
         let styled = convert::styled(batch);
         let items = convert::review_items(batch, &styled);
-        let verdicts = self.ask(Phase::Answering, batch.len(), async |store, _| {
+        let verdicts = self.ask(Phase::Answering, batch.len(), async |store| {
             review.call_review(store, &items).await
         })?;
         let verdicts: Vec<_> = verdicts.into_iter().map(convert::verdict).collect();
@@ -239,9 +240,9 @@ impl Instance for Guest {
 
     fn fired(&mut self, room: u64, due: &Timer) -> Result<Vec<Effect>, Fault> {
         let Some(timers) = self.exports.timers.clone() else {
-            return Err(Fault::host(&no_role("timers").to_string()));
+            return Err(no_role("timers"));
         };
-        let effects = self.ask(Phase::Answering, 1, async |store, _| {
+        let effects = self.ask(Phase::Answering, 1, async |store| {
             timers
                 .call_fired(store, room, convert::timer_param(due))
                 .await

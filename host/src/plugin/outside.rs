@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::debug;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -137,6 +138,18 @@ impl Outside {
             None => Err(wasmtime::Error::msg(
                 "the host calls an instance that it has not taken",
             )),
+        }
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        let dropped_bytes = self.output.dropped_bytes();
+        if dropped_bytes > 0 {
+            debug!(
+                plugin = &*self.plugin,
+                dropped_bytes, "output of a plugin dropped"
+            );
         }
     }
 }

@@ -54,7 +54,8 @@ pub enum OpenError {
 pub struct Plugins {
     set: watch::Receiver<Arc<PluginSet>>,
     stats: Arc<Stats>,
-    following: Option<Following>,
+    // Ends the threads when it is dropped.
+    _following: Option<Following>,
 }
 
 /// The thread that follows the folder, and the one that makes spares.
@@ -86,7 +87,7 @@ impl Plugins {
             return Ok(Self {
                 set,
                 stats,
-                following: None,
+                _following: None,
             });
         };
         let folder =
@@ -115,7 +116,7 @@ impl Plugins {
         Ok(Self {
             set,
             stats,
-            following: Some(Following {
+            _following: Some(Following {
                 wake,
                 thread: Some(thread),
                 _spares: spares,
