@@ -52,6 +52,8 @@ mod outside;
 mod role;
 mod run;
 mod state;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use effect::{Effect, Timer};

@@ -10,6 +10,7 @@ use crate::{Command, PersonId, RoomId};
 
 /// A host whose one room remembers everything, with time and randomness set by the test. It forgets nothing by itself:
 /// `ttl_ms` is taken and ignored, and so is `at`.
+/// Any 8 bytes are a counter.
 #[derive(Debug, Default)]
 pub struct MemoryHost {
     /// What the plugin put.
