@@ -4,6 +4,7 @@
 //! letters, with digits for letters (`h3ll0`), stretched (`heeeello`), or taken apart (`h.e.l.l.o`, `h e l l o`).
 
 mod fold;
+mod glance;
 mod hangul;
 mod list;
 mod mask;

@@ -2,6 +2,7 @@
 
 use aho_corasick::{AhoCorasick, BuildError, MatchKind};
 
+use crate::glance::Glance;
 use crate::reading::{Letter, Reading};
 use crate::{hangul, particle};
 
@@ -51,6 +52,7 @@ pub(crate) struct Hit {
 pub(crate) struct List {
     automaton: AhoCorasick,
     words: Vec<Word>,
+    glance: Glance,
     plain: Reading,
     again: Reading,
     found: Vec<Hit>,
@@ -65,6 +67,7 @@ impl List {
         Ok(List {
             automaton,
             words: words.to_vec(),
+            glance: Glance::default(),
             plain: Reading::default(),
             again: Reading::default(),
             found: Vec::new(),
@@ -73,10 +76,15 @@ impl List {
 
     /// What of the list is in `text`.
     pub(crate) fn find(&mut self, text: &str) -> &[Hit] {
-        self.found.clear();
-        if self.words.is_empty() {
-            return &self.found;
+        if self.words.is_empty() || self.is_surely_without(text) {
+            return &[];
         }
+        self.search(text)
+    }
+
+    /// Reads all of `text`.
+    pub(crate) fn search(&mut self, text: &str) -> &[Hit] {
+        self.found.clear();
         self.plain.read(text);
         self.again.read_again(&self.plain);
         for reading in [&self.plain, &self.again] {
@@ -92,6 +100,34 @@ impl List {
         }
         &self.found
     }
+}
+
+impl List {
+    /// Whether a glance is enough to tell that no word is in `text`.
+    fn is_surely_without(&mut self, text: &str) -> bool {
+        if self.glance.at(text).is_err() {
+            return false;
+        }
+        let Glance { plain, again, .. } = &self.glance;
+        (again.is_empty() || !self.automaton.is_match(again))
+            && !self.automaton.find_overlapping_iter(plain).any(|found| {
+                let word = self.words.get(found.pattern().as_usize());
+                word.is_none_or(|word| {
+                    !word.whole || may_be_whole(plain, found.start(), found.end())
+                })
+            })
+    }
+}
+
+/// Whether what is found may be a word of its own: no Latin letter or digit is right before or behind another.
+fn may_be_whole(text: &[u8], from: usize, to: usize) -> bool {
+    let latin = |at: Option<usize>| {
+        let byte = at.and_then(|at| text.get(at));
+        byte.is_some_and(u8::is_ascii_alphanumeric)
+    };
+    let runs_on = latin(from.checked_sub(1)) && latin(Some(from));
+    let goes_on = latin(to.checked_sub(1)) && latin(Some(to));
+    !runs_on && !goes_on
 }
 
 /// Where in the text the word is that ends at `end` of a reading, if it is one there.
@@ -136,14 +172,15 @@ fn ends(reading: &Reading, last: usize) -> bool {
 }
 
 fn particles_follow(reading: &Reading, first: usize) -> bool {
-    let rest = reading.letters.iter().skip(first);
-    let rest: String = rest
+    let after = reading.letters.iter().skip(first);
+    let rest: String = after
         .map(|letter| letter.read)
         .take_while(|letter| hangul::is_syllable(*letter))
+        // One too many is none; a long word is not read on for each place where it could end.
+        .take(particle::LETTERS + 1)
         .collect();
     let next = reading.letters.get(first + rest.chars().count());
-    let ended =
-        next.is_none_or(|next| next.is_between() || next.apart || hangul::is_part(next.read));
+    let ended = next.is_none_or(|next| !hangul::is_syllable(next.read));
     ended && particle::are_all(&rest)
 }
 

@@ -80,6 +80,9 @@ const PARTICLES: [&str; 72] = [
 
 const AT_MOST: usize = 3;
 
+/// No more letters than this are particles.
+pub(crate) const LETTERS: usize = 9;
+
 /// Whether `rest`, which follows a word, is nothing but particles.
 pub(crate) fn are_all(rest: &str) -> bool {
     follow(rest, AT_MOST)
@@ -97,6 +100,15 @@ fn follow(rest: &str, at_most: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_particles_are_longer_than_said() {
+        let longest = PARTICLES
+            .iter()
+            .map(|particle| particle.chars().count())
+            .max();
+        assert_eq!(longest.map(|longest| longest * AT_MOST), Some(LETTERS));
+    }
 
     #[test]
     fn particles_follow_one_another() {

@@ -32,7 +32,7 @@ const SPACE: char = ' ';
 /// Between words: marks only.
 const MARK: char = '.';
 /// How many words of one letter in a row are a word taken apart.
-const SPREAD: usize = 3;
+pub(crate) const SPREAD: usize = 3;
 
 impl Letter {
     pub(crate) fn is_between(&self) -> bool {
@@ -124,6 +124,10 @@ impl Reading {
             .split(|letter| letter.typed == SPACE && letter.is_between());
         let mut follows = false;
         for token in tokens {
+            let token = match token {
+                [words @ .., last] if last.is_between() => words,
+                words => words,
+            };
             let marked = token.iter().any(Letter::is_between);
             if marked {
                 self.spell(token, 'i', true);

@@ -6,7 +6,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use unicode_segmentation::UnicodeSegmentation;
 
+use crate::glance::Glance;
+use crate::list::List;
 use crate::native;
+use crate::reading::Reading;
+use crate::settings::Settings;
 
 /// The plugin with these settings.
 fn started(settings: &Value) -> Box<dyn NativePlugin> {
@@ -265,6 +269,20 @@ proptest! {
     }
 
     #[test]
+    fn a_glance_sees_what_is_read(text in text()) {
+        let mut glance = Glance::default();
+        let (mut plain, mut again) = (Reading::default(), Reading::default());
+        plain.read(&text);
+        again.read_again(&plain);
+        if glance.at(&text).is_ok() {
+            let texts = [&glance.plain, &plain.text, &glance.again, &again.text];
+            let [glanced, read, glanced_again, read_again] = texts.map(|text| String::from_utf8_lossy(text));
+            prop_assert_eq!(glanced, read);
+            prop_assert_eq!(glanced_again.trim_end(), read_again.trim_end());
+        }
+    }
+
+    #[test]
     fn batches_cannot_be_observed(texts in prop::collection::vec(text(), 1..8), cut in 0..8_usize) {
         let batch: Vec<Message> = texts.into_iter().map(Message::of).collect();
         let cut = cut.min(batch.len());
@@ -273,6 +291,14 @@ proptest! {
         let mut parts = plugin.moderate(&batch[..cut]).unwrap();
         parts.extend(plugin.moderate(&batch[cut..]).unwrap());
         prop_assert_eq!(whole, parts);
+    }
+
+    #[test]
+    fn a_glance_changes_no_answer(text in text()) {
+        let settings: Settings = serde_json::from_value(list()).unwrap();
+        let mut list = List::of(&settings.check().unwrap().words).unwrap();
+        let found = list.find(&text).to_vec();
+        prop_assert_eq!(found, list.search(&text));
     }
 
     #[test]
