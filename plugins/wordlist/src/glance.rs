@@ -133,6 +133,9 @@ impl Glance {
     }
 
     fn wide(&mut self, letter: char) -> Result<(), Unsure> {
+        if hangul::is_syllable(letter) {
+            return self.folded(letter);
+        }
         let mut sure = Ok(());
         fold::wide(letter, |folded| {
             let seen = match folded {
@@ -234,6 +237,7 @@ impl Glance {
     }
 }
 
+#[inline]
 fn push(text: &mut Vec<u8>, letter: char) {
     text.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
 }

@@ -24,6 +24,9 @@ pub(crate) fn is_syllable(letter: char) -> bool {
 
 /// The syllable that `letter` makes with what is before it.
 pub(crate) fn join(before: char, letter: char) -> Option<char> {
+    if !is_part(letter) {
+        return None;
+    }
     if let (Some(first), Some(vowel)) = (number(before, FIRST, 19), number(letter, VOWEL, VOWELS)) {
         return char::from_u32(SYLLABLE + (first * VOWELS + vowel) * FINALS);
     }
