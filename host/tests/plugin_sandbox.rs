@@ -321,6 +321,7 @@ fn a_start_that_attacks_keeps_the_plugin_from_loading() {
     ] {
         let mut house = House::hostile(&format!("deed = 'do:{deed}'"));
         house.config.defaults.start_ms = 100;
+        house.config.defaults.memory_bytes = 8 << 20;
         let started = Instant::now();
         let (reason, text) = refusal(&house);
         assert!(started.elapsed() < Duration::from_secs(20), "{deed}");
