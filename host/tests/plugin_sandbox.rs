@@ -46,7 +46,10 @@ fn instance(plugins: &Plugins) -> Box<dyn Instance> {
 
 /// Does a deed in every role; each must be blamed as given, and a fresh instance must work afterwards.
 fn each_role_is_blamed(deed: &str, blames: &[Blame]) {
-    let plugins = House::hostile("").open().unwrap();
+    let mut house = House::hostile("");
+    // On a busy machine 50 ms are too few to fill 64 MiB.
+    house.config.defaults.memory_bytes = 8 << 20;
+    let plugins = house.open().unwrap();
     for (role, ask) in ROLES {
         let mut guilty = instance(&plugins);
         let started = Instant::now();
@@ -318,6 +321,7 @@ fn a_start_that_attacks_keeps_the_plugin_from_loading() {
     ] {
         let mut house = House::hostile(&format!("deed = 'do:{deed}'"));
         house.config.defaults.start_ms = 100;
+        house.config.defaults.memory_bytes = 8 << 20;
         let started = Instant::now();
         let (reason, text) = refusal(&house);
         assert!(started.elapsed() < Duration::from_secs(20), "{deed}");

@@ -101,7 +101,9 @@ fn config(memory_bytes: usize) -> Config {
         .async_stack_size(STACK_BYTES)
         // Traps are blamed by their kind; a backtrace would cost more than the call.
         .wasm_backtrace_max_frames(None)
-        .native_unwind_info(false);
+        .native_unwind_info(false)
+        // One processor compiles, so that the others go on serving; and no pool of threads is left behind.
+        .parallel_compilation(false);
     config
 }
 

@@ -120,6 +120,9 @@ impl Folder {
         if bytes.len() as u64 > FILE_BYTES {
             return Err(Reason::TooLarge(bytes.len() as u64));
         }
+        if within_bounds(&file.metadata().map_err(unreadable)?)? != fingerprint {
+            return Err(Reason::Gone);
+        }
         Ok((bytes, fingerprint))
     }
 

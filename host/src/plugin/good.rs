@@ -35,6 +35,12 @@ impl Good {
     /// Keeps a version in the place of the one before it.
     pub(super) fn keep(&self, name: &str, bytes: &[u8], roles: Roles) {
         let Some(folder) = &self.folder else { return };
+        if self
+            .get(name)
+            .is_some_and(|kept| kept.bytes == bytes && kept.roles == roles)
+        {
+            return;
+        }
         let kept = put(&folder.join(format!("{name}.wasm")), bytes).and_then(|()| {
             put(
                 &folder.join(format!("{name}.roles")),

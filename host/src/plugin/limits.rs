@@ -156,4 +156,12 @@ mod tests {
         assert!(!guard.memory_growing(0, (1 << 20) + 1, None).unwrap());
         assert!(guard.denied.is_some());
     }
+
+    #[test]
+    fn a_table_that_grows_too_large_is_denied() {
+        let mut guard = MemoryGuard::new(1 << 20);
+        assert!(guard.table_growing(0, TABLE_ELEMENTS, None).unwrap());
+        assert!(!guard.table_growing(0, TABLE_ELEMENTS + 1, None).unwrap());
+        assert!(guard.denied.is_some_and(|denied| denied.contains("table")));
+    }
 }

@@ -1,6 +1,13 @@
 //! 4. By plugins: what the pipeline may ask of one, and what one may ask of the pipeline.
 //!
-//! Knows components, their limits and their life; does not know rooms, journals or who asks.
+//! ```text
+//! folder ─▶ keeper ─▶ loader ─▶ version ─▶ guest          contract: what all others see of it
+//! what is   what is   compiled, instances, calls, within
+//! there     in force  tried     spares     limits, checked
+//! ```
+//!
+//! Knows components, their limits and their life; does not know rooms, journals or who asks. `contract` is all that the
+//! pipeline sees; [`Plugins`] is what the application opens and closes.
 
 mod bindings;
 mod cache;

@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -24,6 +25,9 @@ use super::stats::Stats;
 
 /// After a notification the folder is left alone for so long: a file that is written notifies at each piece.
 const CALM: Duration = Duration::from_millis(50);
+
+/// A file that was open for writing was closed.
+const WRITTEN: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
 
 /// The plugins can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -154,9 +158,15 @@ impl Drop for Following {
 
 /// Asks the system to say when the folder changes. Where it can't, the rescan alone finds changes.
 fn notice(folder: &Folder, wake: SyncSender<Wake>) -> Option<RecommendedWatcher> {
-    let look = move |_event| match wake.try_send(Wake::Look) {
-        // Full: a look is due already.
-        Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+    let look = move |event: notify::Result<notify::Event>| {
+        // Looking opens files, which is an event too.
+        if event.is_ok_and(|event| event.kind.is_access() && event.kind != WRITTEN) {
+            return;
+        }
+        match wake.try_send(Wake::Look) {
+            // Full: a look is due already.
+            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        }
     };
     let watcher = notify::recommended_watcher(look).and_then(|mut watcher| {
         watcher.watch(folder.path(), RecursiveMode::NonRecursive)?;

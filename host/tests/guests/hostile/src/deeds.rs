@@ -1,4 +1,5 @@
 //! What a hostile plugin does to its host: each deed attacks one bound.
+#![allow(clippy::disallowed_methods)] // Sleeping is one of them.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
