@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Each says how it ended with an exit code.
 
+pub mod bench;
 pub mod chat;
 pub mod completions;
 pub mod config;
@@ -64,6 +65,8 @@ enum Command {
     History(history::HistoryArgs),
     /// Lists the rooms
     Rooms(rooms::RoomsArgs),
+    /// Loads a server and verifies every delivery: numbers, latencies, and a verdict
+    Bench(bench::BenchArgs),
     /// Shows the settings in force and where each comes from, or checks a file
     Config(config::ConfigArgs),
     /// Writes completions for a shell to stdout
@@ -79,6 +82,12 @@ pub fn run() -> ExitCode {
         Command::Send(args) => wait(send::run(args)),
         Command::History(args) => wait(history::run(args)),
         Command::Rooms(args) => wait(rooms::run(args)),
+        Command::Bench(args) => wait(async {
+            bench::run(args).await.unwrap_or_else(|error| {
+                complain(&format!("{error:#}"));
+                Exit::Failure.into()
+            })
+        }),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),
     }
