@@ -41,6 +41,8 @@ use terminal::Screen;
 
 /// How long leaving waits for what is not yet decided.
 const LEAVE: Duration = Duration::from_secs(3);
+/// The largest paste; far above what any server takes as a message.
+const PASTE_BYTES: usize = 256 * 1024;
 /// Events in an older page.
 const PAGE: u32 = 200;
 
@@ -171,7 +173,14 @@ fn on_event(event: Event, model: &mut Model, prompt: &mut Prompt, drawn: &Drawn)
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => on_key(key, model, prompt, drawn),
         Event::Paste(text) => {
-            prompt.paste(&text);
+            if text.len() > PASTE_BYTES {
+                model.hint = Some(format!(
+                    "too much to paste: {} bytes; send a file with chat-host send -",
+                    text.len()
+                ));
+            } else {
+                prompt.paste(&text);
+            }
             Wish::Nothing
         }
         _ => Wish::Nothing,

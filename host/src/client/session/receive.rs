@@ -59,7 +59,9 @@ impl Session {
         self.token_dropped = false;
         self.person = welcome.person;
         for at in &welcome.private_positions {
-            self.private.entry(at.partition).or_insert(at.number);
+            // A lower number than ours: the server began anew, and so do its numbers.
+            let seen = self.private.entry(at.partition).or_insert(at.number);
+            *seen = at.number.min(*seen);
         }
         actions.push(Action::Show(Change::Welcome(welcome)));
         self.join(now, actions);

@@ -154,17 +154,17 @@ fn error(code: Code, client_id: &str, retry_after_ms: u64) -> Server {
     })
 }
 
-fn frames(actions: &[Action]) -> Vec<&Frame> {
-    let frame = |action| match action {
-        &Action::Send(ref frame) => frame.frame.as_ref(),
+fn frames<'a>(actions: &'a [Action]) -> Vec<&'a Frame> {
+    let frame = |action: &'a Action| match action {
+        Action::Send(frame) => frame.frame.as_ref(),
         _ => None,
     };
     actions.iter().filter_map(frame).collect()
 }
 
-fn sent(actions: &[Action]) -> Vec<&str> {
-    let id = |frame| match frame {
-        &Frame::Send(ref send) => Some(send.client_id.as_str()),
+fn sent<'a>(actions: &'a [Action]) -> Vec<&'a str> {
+    let id = |frame: &'a Frame| match frame {
+        Frame::Send(send) => Some(send.client_id.as_str()),
         _ => None,
     };
     frames(actions).into_iter().filter_map(id).collect()
@@ -178,17 +178,17 @@ fn shown(actions: Vec<Action>) -> Vec<Change> {
     actions.into_iter().filter_map(change).collect()
 }
 
-fn join(actions: &[Action]) -> &Join {
-    let join = |frame| match frame {
-        &Frame::Join(ref join) => Some(join),
+fn join<'a>(actions: &'a [Action]) -> &'a Join {
+    let join = |frame: &'a Frame| match frame {
+        Frame::Join(join) => Some(join),
         _ => None,
     };
     frames(actions).into_iter().find_map(join).expect("no join")
 }
 
-fn hello(actions: &[Action]) -> &Hello {
-    let hello = |frame| match frame {
-        &Frame::Hello(ref hello) => Some(hello),
+fn hello<'a>(actions: &'a [Action]) -> &'a Hello {
+    let hello = |frame: &'a Frame| match frame {
+        Frame::Hello(hello) => Some(hello),
         _ => None,
     };
     frames(actions)

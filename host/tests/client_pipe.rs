@@ -1,0 +1,292 @@
+//! The client in scripts: pipes, single messages, history, exit codes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod client_support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use client_support::{PATIENCE, Server, program};
+
+/// A client in a pipe.
+struct Pipe {
+    process: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Pipe {
+    fn open(home: &Path, arguments: &[&str]) -> Self {
+        let mut process = program(home, arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (all, lines) = channel();
+        let errors = all.clone();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            stdout
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|l| drop(all.send(l)))
+        });
+        std::thread::spawn(move || {
+            stderr
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|l| drop(errors.send(format!("stderr: {l}"))));
+        });
+        let input = process.stdin.take();
+        Self {
+            process,
+            input,
+            lines,
+        }
+    }
+
+    fn writes(&mut self, line: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Waits for a line that contains `text`.
+    fn reads(&self, text: &str) -> String {
+        let mut before = Vec::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(line) => before.push(line),
+                Err(e) => panic!("no line with {text:?} ({e}), but {before:#?}"),
+            }
+        }
+    }
+
+    fn ends(&mut self) -> i32 {
+        self.input = None;
+        self.process.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn runs(home: &Path, arguments: &[&str]) -> Output {
+    program(home, arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_line_a_message_marked_as_ours_or_theirs() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(data.path());
+    let mut alice = Pipe::open(
+        home.path(),
+        &["chat", "--name", "alice", "--server", &server.url],
+    );
+    let bob = Pipe::open(
+        home.path(),
+        &["chat", "--name", "bob", "--server", &server.url],
+    );
+    alice.reads("stderr: chat-host: in #lobby");
+    bob.reads("stderr: chat-host: in #lobby");
+    alice.writes("안녕 👋");
+    let own = alice.reads("안녕");
+    let theirs = bob.reads("안녕");
+    assert!(
+        own.starts_with("✓ [") && own.ends_with("] You: 안녕 👋"),
+        "{own}"
+    );
+    assert!(
+        theirs.starts_with("📩 [") && theirs.ends_with("] alice: 안녕 👋"),
+        "{theirs}"
+    );
+    assert_eq!(alice.ends(), 0);
+}
+
+#[test]
+fn the_end_of_the_input_waits_until_everything_is_decided() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(data.path());
+    let mut alice = Pipe::open(
+        home.path(),
+        &["chat", "--name", "alice", "--server", &server.url],
+    );
+    for i in 1..=60 {
+        alice.writes(&format!("line {i}"));
+    }
+    assert_eq!(alice.ends(), 0);
+    let history = runs(
+        home.path(),
+        &[
+            "history",
+            "--server",
+            &server.url,
+            "--json",
+            "--limit",
+            "1000",
+        ],
+    );
+    let texts: Vec<String> = out(&history)
+        .lines()
+        .map(|l| {
+            serde_json::from_str::<serde_json::Value>(l).unwrap()["text"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    let all: Vec<String> = (1..=60).map(|i| format!("line {i}")).collect();
+    assert_eq!(texts, all);
+}
+
+#[test]
+fn a_pipe_outlives_the_server() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(data.path());
+    let mut alice = Pipe::open(
+        home.path(),
+        &["chat", "--name", "alice", "--server", &server.url],
+    );
+    alice.writes("one");
+    alice.reads("You: one");
+    let listen = server.address();
+    drop(server);
+    alice.reads("stderr: chat-host: not connected");
+    alice.writes("two");
+    let _server = Server::start_at(data.path(), &listen);
+    alice.reads("You: two");
+    assert_eq!(alice.ends(), 0);
+}
+
+#[test]
+fn json_tells_every_step_of_a_message() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(data.path());
+    let mut alice = Pipe::open(
+        home.path(),
+        &["chat", "--name", "alice", "--json", "--server", &server.url],
+    );
+    alice.writes("hello");
+    let value = |line: String| serde_json::from_str::<serde_json::Value>(&line).unwrap();
+    let pending = value(alice.reads(r#""type":"pending""#));
+    let said = value(alice.reads(r#""type":"message""#));
+    assert_eq!(pending["client_id"], said["client_id"]);
+    assert_eq!(
+        (said["text"].as_str(), said["own"].as_bool()),
+        (Some("hello"), Some(true))
+    );
+    assert_eq!(said["sequence"], 1);
+    assert_eq!(alice.ends(), 0);
+}
+
+#[test]
+fn a_message_sent_again_under_its_id_arrives_once() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(data.path());
+    for _ in 0..2 {
+        let sent = runs(
+            home.path(),
+            &[
+                "send",
+                "--name",
+                "alice",
+                "--server",
+                &server.url,
+                "--client-id",
+                "one",
+                "--wait",
+                "hello",
+            ],
+        );
+        assert_eq!(sent.status.code(), Some(0), "{}", err(&sent));
+        assert!(out(&sent).contains("delivered 1"), "{}", out(&sent));
+    }
+    let history = out(&runs(home.path(), &["history", "--server", &server.url]));
+    assert_eq!(history.lines().count(), 1, "{history}");
+    assert!(history.ends_with("] alice: hello\n"), "{history}");
+    let rooms = out(&runs(home.path(), &["rooms", "--server", &server.url]));
+    assert!(
+        rooms.lines().nth(1).unwrap().starts_with("lobby"),
+        "{rooms}"
+    );
+}
+
+#[test]
+fn scripts_can_rely_on_the_exit_codes() {
+    let (data, home, other) = (
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    let server = Server::start(data.path());
+    let url = server.url.clone();
+    let send = |home: &Path, url: &str, text: &str| {
+        runs(
+            home,
+            &[
+                "send",
+                "--name",
+                "alice",
+                "--timeout",
+                "1s",
+                "--server",
+                url,
+                text,
+            ],
+        )
+    };
+    assert_eq!(send(home.path(), &url, "hello").status.code(), Some(0));
+    let taken = send(other.path(), &url, "hello");
+    assert_eq!(taken.status.code(), Some(5), "{}", err(&taken));
+    assert!(
+        err(&taken).contains("choose another with --name"),
+        "{}",
+        err(&taken)
+    );
+    let taken = runs(other.path(), &["chat", "--name", "alice", "--server", &url]);
+    assert_eq!(taken.status.code(), Some(5), "{}", err(&taken));
+    let refused = send(home.path(), &url, &"x".repeat(100_000));
+    assert_eq!(refused.status.code(), Some(3), "{}", err(&refused));
+    let refused = runs(
+        home.path(),
+        &["send", "--name", "no spaces", "--server", &url, "hello"],
+    );
+    assert_eq!(refused.status.code(), Some(3), "{}", err(&refused));
+    assert_eq!(
+        send(home.path(), "ftp://nowhere", "hello").status.code(),
+        Some(2)
+    );
+    drop(server);
+    let gone = send(home.path(), &url, "hello");
+    assert_eq!(gone.status.code(), Some(4), "{}", err(&gone));
+    assert_eq!(
+        runs(home.path(), &["history", "--server", &url])
+            .status
+            .code(),
+        Some(4)
+    );
+}
