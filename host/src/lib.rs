@@ -9,6 +9,15 @@
 //! `app` composes the rooms of this house, in that order; `state` is the ground they stand on.
 
 pub mod bench;
+pub mod cli;
+pub mod client;
 pub mod config;
+pub mod gateway;
+pub mod journal;
+pub mod pipeline;
 pub mod plugin;
 pub mod proto;
+pub mod rooms;
+pub mod state;
+pub mod telemetry;
+pub mod world;

@@ -1,3 +1,5 @@
-//! The binary: parse, build, run, exit code.
+//! The binary: all it does is in the library, where tests reach it.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    chat_host::cli::run()
+}

@@ -1,6 +1,18 @@
 //! What the operator sets: every key, its default, and its meaning.
 //!
-//! Plain data. How flags, variables and a file become one of these, and where each value came from, is in `sources`.
+//! Plain data. How flags, variables and a file become one of these, and where each value came from, is in `sources`;
+//! each key's name, rule and meaning is in `keys`, once for all three.
+
+pub mod file;
+pub mod flags;
+pub mod keys;
+pub mod preflight;
+pub mod problem;
+pub mod rule;
+pub mod show;
+pub mod sources;
+pub mod units;
+pub mod variables;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,6 +36,8 @@ pub struct Config {
     pub plugins: Option<PathBuf>,
     /// Human-readable lines or JSON.
     pub log: LogFormat,
+    /// Which log lines are written: a level, or directives as in `RUST_LOG`.
+    pub log_level: String,
     /// Where Prometheus metrics are served; none: nowhere.
     pub metrics: Option<SocketAddr>,
     /// How long a drain may take before it is cut short.
@@ -40,6 +54,29 @@ pub struct Config {
     pub require: Vec<String>,
     /// Settings of single plugins, by name: the tables `[plugins.NAME]`.
     pub plugin_settings: BTreeMap<String, PluginConfig>,
+}
+
+impl Config {
+    /// The defaults, with the data in `data`.
+    #[must_use]
+    pub fn new(data: PathBuf) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            data,
+            memory: false,
+            plugins: None,
+            log: LogFormat::Human,
+            log_level: "info".to_owned(),
+            metrics: None,
+            drain: Duration::from_secs(10),
+            retain: Retain::default(),
+            partitions: 8,
+            limits: Limits::default(),
+            plugin: PluginDefaults::default(),
+            require: Vec::new(),
+            plugin_settings: BTreeMap::new(),
+        }
+    }
 }
 
 /// How log lines look.
@@ -59,6 +96,15 @@ pub struct Retain {
     pub age: Duration,
     /// Beyond so many bytes of logs the oldest events are forgotten.
     pub bytes: u64,
+}
+
+impl Default for Retain {
+    fn default() -> Self {
+        Self {
+            age: Duration::from_secs(90 * 24 * 60 * 60),
+            bytes: 10 * 1024 * 1024 * 1024,
+        }
+    }
 }
 
 /// Bounds on what clients may do. Each refusal says which bound it met.

@@ -1,0 +1,103 @@
+//! The keys `[limits]`: bounds on what clients may do.
+
+use super::{Key, set};
+use crate::config::rule::Rule;
+
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: "limits.message_bytes",
+        placeholder: "BYTES",
+        help: "The largest message text",
+        rule: Rule::Bytes(1, 65_536),
+        put: |c, text| set(&mut c.limits.message_bytes, text),
+        get: |c| c.limits.message_bytes.into(),
+    },
+    Key {
+        name: "limits.sends_per_second",
+        placeholder: "N",
+        help: "Sends a session may make each second, on average",
+        rule: Rule::Number(1, 1_000_000),
+        put: |c, text| set(&mut c.limits.sends_per_second, text),
+        get: |c| c.limits.sends_per_second.into(),
+    },
+    Key {
+        name: "limits.send_burst",
+        placeholder: "N",
+        help: "Sends a session may make at once after a pause",
+        rule: Rule::Number(1, 1_000_000),
+        put: |c, text| set(&mut c.limits.send_burst, text),
+        get: |c| c.limits.send_burst.into(),
+    },
+    Key {
+        name: "limits.sends_in_flight",
+        placeholder: "N",
+        help: "Sends of a session that may wait for their acknowledgement",
+        rule: Rule::Number(1, 65_536),
+        put: |c, text| set(&mut c.limits.sends_in_flight, text),
+        get: |c| c.limits.sends_in_flight.into(),
+    },
+    Key {
+        name: "limits.rooms",
+        placeholder: "N",
+        help: "Rooms in all",
+        rule: Rule::Number(1, 10_000_000),
+        put: |c, text| set(&mut c.limits.rooms, text),
+        get: |c| c.limits.rooms.into(),
+    },
+    Key {
+        name: "limits.members_per_room",
+        placeholder: "N",
+        help: "Members of a room that this host serves",
+        rule: Rule::Number(1, 1_000_000),
+        put: |c, text| set(&mut c.limits.members_per_room, text),
+        get: |c| c.limits.members_per_room.into(),
+    },
+    Key {
+        name: "limits.rooms_per_session",
+        placeholder: "N",
+        help: "Rooms a session may be in",
+        rule: Rule::Number(1, 10_000),
+        put: |c, text| set(&mut c.limits.rooms_per_session, text),
+        get: |c| c.limits.rooms_per_session.into(),
+    },
+    Key {
+        name: "limits.sessions",
+        placeholder: "N",
+        help: "Sessions in all",
+        rule: Rule::Number(1, 1_000_000),
+        put: |c, text| set(&mut c.limits.sessions, text),
+        get: |c| c.limits.sessions.into(),
+    },
+    Key {
+        name: "limits.sessions_per_address",
+        placeholder: "N",
+        help: "Sessions from one address (an IPv6 /64 counts as one)",
+        rule: Rule::Number(1, 1_000_000),
+        put: |c, text| set(&mut c.limits.sessions_per_address, text),
+        get: |c| c.limits.sessions_per_address.into(),
+    },
+    Key {
+        name: "limits.connections",
+        placeholder: "N",
+        help: "Connections in all, sessions or not",
+        rule: Rule::Number(1, 1_000_000),
+        put: |c, text| set(&mut c.limits.connections, text),
+        get: |c| c.limits.connections.into(),
+    },
+    Key {
+        name: "limits.handshake_seconds",
+        placeholder: "N",
+        help: "Seconds for a connection's handshake, and for a session's hello",
+        rule: Rule::Number(1, 3_600),
+        put: |c, text| set(&mut c.limits.handshake_seconds, text),
+        get: |c| c.limits.handshake_seconds.into(),
+    },
+    Key {
+        name: "limits.name_hold_seconds",
+        placeholder: "N",
+        help: "Seconds for which a name stays taken after its last session",
+        rule: Rule::Number(0, 2_592_000),
+        put: |c, text| set(&mut c.limits.name_hold_seconds, text),
+        get: |c| c.limits.name_hold_seconds.into(),
+    },
+];

@@ -1,0 +1,155 @@
+//! What a session sends: its own frames, and what its rooms have for everybody, as one response body of shared bytes.
+//!
+//! Polled by the connection itself. Holds a cursor for each channel and no queue of messages; its own frames come
+//! through a small bounded channel, and when that is full the session waits.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::Frame;
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use super::refusal::Refusal;
+use crate::proto::v1::server_frame;
+use crate::rooms::Source;
+use crate::rooms::cursor::{Cursor, Given};
+use crate::state::frame::framed;
+
+/// Own frames that may wait. Beyond that the session stops reading what the client sends.
+const OWN: usize = 64;
+
+/// What a session tells its outbound half.
+pub enum Outbound {
+    /// A frame for this session alone.
+    Frame(Bytes),
+    /// Follow a channel.
+    Follow(Cursor),
+    /// Follow it no more.
+    Unfollow(Source),
+    /// End with this status.
+    End(Status),
+}
+
+/// Counts deliveries.
+pub trait Deliveries: Send + Sync {
+    /// So many events were handed to one session.
+    fn delivered(&self, events: u64);
+}
+
+/// See the module.
+pub struct SessionBody {
+    own: mpsc::Receiver<Outbound>,
+    cursors: Vec<Cursor>,
+    /// Whose turn it is.
+    turn: usize,
+    deliveries: Arc<dyn Deliveries>,
+    ending: Option<Status>,
+    ended: bool,
+}
+
+/// The two halves.
+pub fn outbound(deliveries: Arc<dyn Deliveries>) -> (mpsc::Sender<Outbound>, SessionBody) {
+    let (sender, own) = mpsc::channel(OWN);
+    let body = SessionBody {
+        own,
+        cursors: Vec::new(),
+        turn: 0,
+        deliveries,
+        ending: None,
+        ended: false,
+    };
+    (sender, body)
+}
+
+impl SessionBody {
+    fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        while self.ending.is_none() {
+            match self.own.poll_recv(cx) {
+                Poll::Ready(Some(Outbound::Frame(bytes))) => return Poll::Ready(bytes),
+                Poll::Ready(Some(Outbound::Follow(cursor))) => self.cursors.push(cursor),
+                Poll::Ready(Some(Outbound::Unfollow(source))) => {
+                    self.cursors
+                        .retain(|cursor| cursor.channel().source() != source);
+                }
+                Poll::Ready(Some(Outbound::End(status))) => self.ending = Some(status),
+                Poll::Ready(None) => {
+                    self.ending = Some(Status::unavailable("the session ended; connect again"));
+                }
+                Poll::Pending => break,
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_cursors(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let count = self.cursors.len();
+        for step in 0..count {
+            let index = (self.turn + step) % count;
+            let Some(cursor) = self.cursors.get_mut(index) else {
+                continue;
+            };
+            match cursor.poll(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Given::Frames(bytes, events)) => {
+                    self.turn = index + 1;
+                    self.deliveries.delivered(events);
+                    return Poll::Ready(bytes);
+                }
+                Poll::Ready(Given::Gone(from)) => {
+                    let room = cursor.channel().name().to_owned();
+                    self.cursors.remove(index);
+                    return Poll::Ready(gone(&room, from.0));
+                }
+                Poll::Ready(Given::Failed(error)) => {
+                    self.ending = Some(Refusal::from(error).status());
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Pending
+    }
+}
+
+fn gone(room: &str, from: u64) -> Bytes {
+    let refusal = Refusal::new(
+        tonic::Code::OutOfRange,
+        format!("the events from {from} on are no longer kept; join again"),
+    );
+    let frame: server_frame::Frame = refusal.event(room, "");
+    framed(frame)
+}
+
+impl http_body::Body for SessionBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(bytes) = self.poll_own(cx) {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        if self.ending.is_none()
+            && let Poll::Ready(bytes) = self.poll_cursors(cx)
+        {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        let Some(status) = self.ending.take() else {
+            return Poll::Pending;
+        };
+        self.ended = true;
+        self.cursors.clear();
+        let mut trailers = HeaderMap::new();
+        // A status that can't be written is one that was never sent: the client sees the stream break.
+        status.add_header(&mut trailers).ok();
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+}

@@ -1,0 +1,128 @@
+//! Names and their tokens: a session asks the log for its name, and lets go of it at the end.
+
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+use tracing::warn;
+use ulid::Ulid;
+
+use super::lane::{Asker, Entrance};
+use super::refusal::{Admission, Refusal};
+use crate::proto::log::v1::{Attach, Detach, ingress::Request};
+use crate::rooms::Rooms;
+use crate::state::ids::PersonId;
+use crate::state::name::PersonName;
+
+/// The longest token that is looked at.
+const TOKEN_BYTES: usize = 128;
+
+/// A name that is held by a session.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Their number.
+    pub id: PersonId,
+    /// The name as it was first given.
+    pub name: String,
+    /// The secret that proves it.
+    pub token: String,
+    /// Whether the token was known before.
+    pub returned: bool,
+    /// The session that holds it.
+    pub session: Ulid,
+}
+
+/// What the log keeps of a token.
+#[must_use]
+pub fn token_hash(token: &str) -> Vec<u8> {
+    Sha256::digest(token.as_bytes()).to_vec()
+}
+
+/// Asks for a name, for a session of this run of the host.
+///
+/// # Errors
+/// `ALREADY_EXISTS` where it is another's, `INVALID_ARGUMENT` where it can't be a name, `UNAVAILABLE`.
+pub async fn attach(
+    entrance: &Entrance,
+    rooms: &Rooms,
+    run: [u8; 16],
+    name: &str,
+    token: &str,
+) -> Admission<Person> {
+    let name = PersonName::parse(name)?;
+    if token.len() > TOKEN_BYTES {
+        return Err(Refusal::invalid(format!(
+            "the token has {} bytes; send the one that `welcome` held",
+            token.len()
+        )));
+    }
+    let token = if token.is_empty() {
+        new_token(entrance)
+    } else {
+        token.to_owned()
+    };
+    let hash = token_hash(&token);
+    let returned = rooms
+        .name(&name)?
+        .is_some_and(|state| state.token_hash == hash);
+    let session = entrance.world().ulid();
+    let request = Request::Attach(Attach {
+        name: name.as_str().to_owned(),
+        token_hash: hash.clone().into(),
+        session: session.to_bytes().to_vec().into(),
+        run: run.to_vec().into(),
+    });
+    let partition = rooms.partition_of_name(&name);
+    entrance
+        .ask_for(partition, &Asker::default(), request, Code::AlreadyExists)
+        .await?;
+    // The fold is told of the answer after the store has it.
+    let state = rooms
+        .name(&name)?
+        .filter(|state| state.token_hash == hash)
+        .ok_or_else(|| Refusal::unavailable("the name was lost again; try again"))?;
+    Ok(Person {
+        id: PersonId(state.person),
+        name: state.name,
+        token,
+        returned,
+        session,
+    })
+}
+
+/// Lets go of a name. Tries until the log has it or the server drains: then the next start lets go of it.
+pub async fn detach(entrance: &Entrance, rooms: &Rooms, person: &Person, drain: CancellationToken) {
+    let Ok(name) = PersonName::parse(&person.name) else {
+        return;
+    };
+    let partition = rooms.partition_of_name(&name);
+    let mut wait = std::time::Duration::from_millis(200);
+    loop {
+        let request = Request::Detach(Detach {
+            name: person.name.clone(),
+            session: person.session.to_bytes().to_vec().into(),
+        });
+        match entrance.ask(partition, &Asker::default(), request).await {
+            Ok(_) => return,
+            Err(refusal) if drain.is_cancelled() => {
+                warn!(
+                    reason = refusal.message,
+                    "a name could not be let go of; the next start does it"
+                );
+                return;
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => {}
+            () = tokio::time::sleep(entrance.world().jitter(wait)) => {}
+        }
+        wait = (wait * 2).min(std::time::Duration::from_secs(10));
+    }
+}
+
+fn new_token(entrance: &Entrance) -> String {
+    let mut secret = [0u8; 32];
+    entrance.world().fill(&mut secret);
+    secret.iter().map(|byte| format!("{byte:02x}")).collect()
+}

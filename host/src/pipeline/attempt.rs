@@ -1,0 +1,716 @@
+//! One attempt of one owner: decides ahead on an overlay over the fold, from its claim until something fails.
+//!
+//! Synchronous: it runs on the partition's own thread, with the guests. Knows no journal: records in, outcomes out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message as _;
+use ulid::Ulid;
+
+use super::Config;
+use super::admission::{self, Admitted, Used};
+use super::body::shown;
+use super::chain::{Chain, Judged};
+use super::command::{Parsed, parse};
+use super::effects::{self, By};
+use super::requests;
+use super::scope::{At, Scope};
+use super::segment::{Draft, Item, Planned};
+use crate::journal::Entry;
+use crate::plugin::{FormatItem, Message, TextBody, Timer};
+use crate::proto::log::v1::{
+    self as log, Failure, Ingress, IngressCause, Verdict, change, ingress::Request, outcome::Cause,
+    record::Record,
+};
+use crate::proto::v1::room_event;
+use crate::state::fold::{ENCODING, Fold, FoldError};
+use crate::state::ids::{PersonId, RoomId, Sequence, Step};
+use crate::state::keys::{self, HEAD, Key, Tag};
+use crate::state::store::StoreError;
+use crate::state::view::View;
+
+/// A larger outcome is the failure of a plugin: it would not fit through every journal.
+const OUTCOME_BYTES: usize = 512 * 1024;
+/// Timers that fire before messages get their turn again.
+const TIMERS_AT_ONCE: usize = 64;
+
+/// See the module.
+pub struct Attempt {
+    fold: Fold,
+    scope: Arc<Scope>,
+    chain: Chain,
+    config: Config,
+    partitions: u16,
+}
+
+/// What a record waits for in the segment: its place is kept.
+struct Slot {
+    cause: IngressCause,
+    time_ms: u64,
+    /// None: it goes through the plugins.
+    draft: Option<Draft>,
+    item: Option<Item>,
+}
+
+/// What was decided, ready for the journal.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    /// Outcome records, in order.
+    pub records: Vec<Bytes>,
+    /// The last step.
+    pub step: Step,
+    /// When the next timer is due.
+    pub next_timer_ms: Option<u64>,
+}
+
+impl Attempt {
+    /// Begins where the fold stands, right after this owner's claim counted.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub fn begin(
+        fold: Fold,
+        scope: Arc<Scope>,
+        chain: Chain,
+        config: Config,
+        partitions: u16,
+    ) -> Self {
+        Self {
+            fold,
+            scope,
+            chain,
+            config,
+            partitions,
+        }
+    }
+
+    /// Decides records, in order. `folded` is the last step that the store has by now.
+    ///
+    /// # Errors
+    /// Where the store fails: the attempt is over.
+    pub fn records(&mut self, entries: &[Entry], folded: Step) -> Result<Decisions, FoldError> {
+        self.scope.with_view(|view| view.settle(folded));
+        let mut decisions = Decisions::default();
+        let mut slots: Vec<Slot> = Vec::new();
+        let mut used = Used::default();
+        // The log's time runs on from message to message, wherever the segments are cut.
+        let mut time_ms = self.fold.state().time_ms;
+        for entry in entries {
+            let (cause, record) = read(entry);
+            let before_ms = time_ms;
+            time_ms = time_ms.max(cause.time_ms);
+            loop {
+                match self.admit(&mut used, &cause, record.as_ref(), before_ms)? {
+                    Admitted::AfterThis => {
+                        self.flush(&mut slots, &mut decisions)?;
+                        used = Used::default();
+                    }
+                    Admitted::Decided(draft) => {
+                        let alone = record.as_ref().is_some_and(|r| !is_post(r));
+                        slots.push(Slot {
+                            cause,
+                            time_ms,
+                            draft: Some(draft),
+                            item: None,
+                        });
+                        if alone {
+                            self.flush(&mut slots, &mut decisions)?;
+                            used = Used::default();
+                        }
+                        break;
+                    }
+                    Admitted::Message(item) => {
+                        // A batch ends before a command.
+                        let is_command = self.is_command(&item.text);
+                        if is_command && !slots.is_empty() {
+                            self.flush(&mut slots, &mut decisions)?;
+                            used = Used::default();
+                            continue;
+                        }
+                        slots.push(Slot {
+                            cause,
+                            time_ms,
+                            draft: None,
+                            item: Some(*item),
+                        });
+                        if is_command || slots.len() >= self.config.batch {
+                            self.flush(&mut slots, &mut decisions)?;
+                            used = Used::default();
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+        self.flush(&mut slots, &mut decisions)?;
+        self.finish(decisions)
+    }
+
+    /// Fires what is due.
+    ///
+    /// # Errors
+    /// Where the store fails: the attempt is over.
+    pub fn timers(&mut self, now_ms: u64, folded: Step) -> Result<Decisions, FoldError> {
+        self.scope.with_view(|view| view.settle(folded));
+        self.chain.refresh();
+        let mut decisions = Decisions::default();
+        for _ in 0..TIMERS_AT_ONCE {
+            let Some(due) = self.next_timer()? else {
+                break;
+            };
+            if due.due_ms > now_ms {
+                break;
+            }
+            self.fire(due, now_ms, &mut decisions)?;
+        }
+        self.finish(decisions)
+    }
+
+    fn finish(&mut self, mut decisions: Decisions) -> Result<Decisions, FoldError> {
+        decisions.step = self.fold.step();
+        decisions.next_timer_ms = self.next_timer()?.map(|timer| timer.due_ms);
+        Ok(decisions)
+    }
+
+    fn admit(
+        &mut self,
+        used: &mut Used,
+        cause: &IngressCause,
+        record: Option<&Ingress>,
+        before_ms: u64,
+    ) -> Result<Admitted, StoreError> {
+        let time_ms = before_ms.max(cause.time_ms);
+        let Some(record) = record else {
+            return Ok(Admitted::Decided(Draft::only(
+                Verdict::Refused,
+                "the record can't be read",
+            )));
+        };
+        let (fold, config, partitions) = (&self.fold, &self.config, self.partitions);
+        self.scope.with_view(|view| {
+            if let Some(decided) = admission::order(fold, view, used, record, before_ms)? {
+                return Ok(decided);
+            }
+            let draft = match record.request.clone() {
+                Some(Request::Post(post)) => {
+                    let Some(room) = admission::room_of(fold, view, &post)? else {
+                        let reason = format!("there is no room `{}`; join it first", post.room);
+                        return Ok(Admitted::Decided(Draft::only(Verdict::Refused, reason)));
+                    };
+                    let item = Item {
+                        cause: cause.clone(),
+                        person: PersonId(record.person),
+                        name: record.name.clone(),
+                        room: RoomId(room.room),
+                        room_name: room.name,
+                        text: post.text,
+                        time_ms,
+                    };
+                    return admission::message(fold, view, item, config.message_bytes);
+                }
+                Some(Request::CreateRoom(request)) => {
+                    requests::create_room(fold, view, config, partitions, &request)?
+                }
+                Some(Request::Attach(request)) => {
+                    requests::attach(fold, view, config, time_ms, request)?
+                }
+                Some(Request::Detach(request)) => requests::detach(request),
+                Some(Request::RunStarted(request)) => requests::run_started(request),
+                None => Draft::only(Verdict::Refused, "this host does not know the request"),
+            };
+            Ok(Admitted::Decided(draft))
+        })
+    }
+
+    fn is_command(&self, text: &str) -> bool {
+        self.chain.has_commands() && matches!(parse(text), Parsed::Command { .. })
+    }
+
+    /// Decides the segment and moves the overlay on.
+    fn flush(&mut self, slots: &mut Vec<Slot>, decisions: &mut Decisions) -> Result<(), FoldError> {
+        if slots.is_empty() {
+            return Ok(());
+        }
+        let items: Vec<(usize, Item)> = slots
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(index, slot)| slot.item.take().map(|item| (index, item)))
+            .collect();
+        let places: Vec<usize> = items.iter().map(|(index, _)| *index).collect();
+        let items: Vec<Item> = items.into_iter().map(|(_, item)| item).collect();
+        let drafts = self.decide(&items)?;
+        for (item, (place, mut draft)) in places.into_iter().zip(drafts).enumerate() {
+            let remembered = self.scope.take_changes(item);
+            draft.planned.extend(
+                remembered
+                    .into_iter()
+                    .map(|change| Planned::plain(change::Change::PluginState(change))),
+            );
+            if let Some(slot) = slots.get_mut(place) {
+                slot.draft = Some(draft);
+            }
+        }
+        self.scope.end_segment();
+        for slot in slots.drain(..) {
+            let cause = Cause::Ingress(slot.cause);
+            let draft = slot.draft.unwrap_or_default();
+            self.conclude(cause, slot.time_ms, draft, decisions)?;
+        }
+        self.chain.refresh();
+        Ok(())
+    }
+
+    /// Runs the plugins over messages that admission let through; as many drafts as items.
+    fn decide(&mut self, items: &[Item]) -> Result<Vec<Draft>, StoreError> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.chain.refresh();
+        let ats: Vec<At> = items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| At {
+                item: index,
+                room: item.room,
+                time_ms: item.time_ms,
+            })
+            .collect();
+        let messages = items.iter().map(message).collect();
+        let judged = self.chain.moderate(&ats, messages);
+
+        // What passed and is no command is laid out and reviewed together.
+        let mut drafts: Vec<Option<Draft>> = Vec::with_capacity(items.len());
+        let mut texts = Vec::new();
+        for ((item, judged), at) in items.iter().zip(judged).zip(&ats) {
+            drafts.push(self.after_moderation(item, judged, *at, &mut texts)?);
+        }
+        let mut bodies: Vec<FormatItem> = texts
+            .iter()
+            .map(|(_, item, text, _): &(At, &Item, String, _)| FormatItem {
+                room: item.room.0,
+                sender: item.person.0,
+                body: TextBody::Plain(text.clone()),
+            })
+            .collect();
+        let body_ats: Vec<At> = texts.iter().map(|(at, ..)| *at).collect();
+        let formatted = self.chain.format(&body_ats, &mut bodies);
+        let reviewed = self.chain.review(&body_ats, &bodies);
+        for (((at, item, text, failures), body), (formatted, reviewed)) in texts
+            .into_iter()
+            .zip(bodies)
+            .zip(formatted.into_iter().zip(reviewed))
+        {
+            let draft = delivered(item, text, &body, failures, formatted, reviewed);
+            if let Some(slot) = drafts.get_mut(at.item) {
+                *slot = Some(draft);
+            }
+        }
+        Ok(drafts.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    /// Where a message is stopped or a command, its draft; else its text is added to what is laid out.
+    fn after_moderation<'a>(
+        &mut self,
+        item: &'a Item,
+        judged: Judged,
+        at: At,
+        texts: &mut Vec<(At, &'a Item, String, Vec<Failure>)>,
+    ) -> Result<Option<Draft>, StoreError> {
+        if let Some(stopped) = judged.stopped {
+            return Ok(Some(stopped_draft(item, stopped, judged.failures)));
+        }
+        // What was text stays text, whatever a revision makes of it.
+        let was_command = self.is_command(&item.text);
+        let revised = judged.text;
+        let text = revised.as_deref().unwrap_or(&item.text);
+        if was_command && let Parsed::Command { name, arguments } = parse(text) {
+            let (name, arguments, text) = (name.to_owned(), arguments.to_owned(), text.to_owned());
+            let mut draft = self.command(item, at, &name, &arguments, text)?;
+            draft.failures.splice(0..0, judged.failures);
+            return Ok(Some(draft));
+        }
+        let text = match (&revised, parse(&item.text)) {
+            (None, Parsed::Text(text)) if self.chain.has_commands() => text.to_owned(),
+            _ => text.to_owned(),
+        };
+        texts.push((at, item, text, judged.failures));
+        Ok(None)
+    }
+
+    fn command(
+        &mut self,
+        item: &Item,
+        at: At,
+        typed: &str,
+        arguments: &str,
+        text: String,
+    ) -> Result<Draft, StoreError> {
+        let Some((link, name)) = self.chain.find_command(typed) else {
+            let reason = match self.chain.nearest_command(typed) {
+                Some(nearest) => {
+                    format!("there is no command `/{typed}`; did you mean `/{nearest}`?")
+                }
+                None => format!("there is no command `/{typed}`; `//{typed}` sends it as text"),
+            };
+            return Ok(Draft::withheld(item, reason, ""));
+        };
+        let by = Message {
+            text,
+            ..message(item)
+        };
+        let plugin = self.chain.name(link);
+        match self.chain.command(link, &name, arguments, at, &by) {
+            Ok(Ok(effects)) => {
+                let by = By {
+                    plugin: &plugin,
+                    person: true,
+                };
+                effects::draft(
+                    &mut self.chain,
+                    &self.scope,
+                    self.partitions,
+                    item,
+                    at,
+                    by,
+                    effects,
+                )
+            }
+            Ok(Err(usage)) => Ok(Draft::withheld(item, usage, plugin)),
+            Err(failure) => {
+                let reason = super::chain::withheld_by_failure(&plugin);
+                // There is nothing to let pass: a command that failed did nothing, and its sender is told.
+                let mut draft = Draft::withheld(item, reason, plugin);
+                draft.failures.push(*failure);
+                Ok(draft)
+            }
+        }
+    }
+
+    /// Gives out the numbers, records the outcome, and moves the overlay on by it.
+    fn conclude(
+        &mut self,
+        cause: Cause,
+        time_ms: u64,
+        draft: Draft,
+        decisions: &mut Decisions,
+    ) -> Result<(), FoldError> {
+        let mut outcome = self.outcome(cause, time_ms, draft)?;
+        if outcome.encoded_len() > OUTCOME_BYTES {
+            outcome = self.too_large(outcome)?;
+        }
+        let record = log::Record {
+            version: ENCODING,
+            record: Some(Record::Outcome(outcome)),
+        };
+        decisions.records.push(record.encode_to_vec().into());
+        if let Some(Record::Outcome(outcome)) = record.record {
+            let fold = &mut self.fold;
+            self.scope
+                .with_view(|view| fold.anticipate(view, outcome))?;
+        }
+        Ok(())
+    }
+
+    fn outcome(
+        &self,
+        cause: Cause,
+        time_ms: u64,
+        draft: Draft,
+    ) -> Result<log::Outcome, StoreError> {
+        let state = self.fold.state();
+        let id = match &cause {
+            Cause::Ingress(cause) => ulid(&cause.id),
+            Cause::Timer(_) => String::new(),
+        };
+        let time_ms = time_ms.max(state.time_ms);
+        let mut numbers = Numbers::default();
+        let mut changes = Vec::with_capacity(draft.planned.len());
+        for planned in draft.planned {
+            let change = match planned {
+                Planned::Plain(change) => change,
+                Planned::Event { room, mut event } => {
+                    let next = self
+                        .scope
+                        .with_view(|view| numbers.next_event(view, room))?;
+                    event.sequence = next.0;
+                    event.id.clone_from(&id);
+                    event.time_ms = time_ms;
+                    change::Change::RoomEvent(log::RoomEvent {
+                        room: room.0,
+                        event: Some(event),
+                    })
+                    .into()
+                }
+                Planned::Private { person, mut event } => {
+                    let partition = self.fold.partition();
+                    let next = self
+                        .scope
+                        .with_view(|view| numbers.next_private(view, partition, person))?;
+                    event.partition = u32::from(partition.0);
+                    event.number = next.0;
+                    event.id.clone_from(&id);
+                    event.time_ms = time_ms;
+                    change::Change::Private(log::Private {
+                        person: person.0,
+                        event: Some(event),
+                    })
+                    .into()
+                }
+            };
+            changes.push(change);
+        }
+        Ok(log::Outcome {
+            generation: state.generation,
+            nonce: state.nonce.clone(),
+            step: state.step + 1,
+            time_ms,
+            cause: Some(cause),
+            verdict: draft.verdict.into(),
+            reason: draft.reason,
+            plugin: draft.plugin,
+            changes,
+            failures: draft.failures,
+        })
+    }
+
+    /// What stands for an outcome that would be too large: nothing happens but that its failure is on record.
+    fn too_large(&self, outcome: log::Outcome) -> Result<log::Outcome, StoreError> {
+        let bytes = outcome.encoded_len();
+        tracing::warn!(plugin = %outcome.plugin, bytes, "an outcome would be too large; withheld");
+        let mut draft = Draft::only(
+            Verdict::Withheld,
+            "what the plugins made of it is too large",
+        );
+        draft.plugin.clone_from(&outcome.plugin);
+        draft.failures.push(Failure {
+            plugin: outcome.plugin,
+            kind: "outcome-size".into(),
+            detail: format!("{bytes} bytes; at most {OUTCOME_BYTES} are allowed"),
+            policy: "withhold".into(),
+            ..Failure::default()
+        });
+        let cause = outcome
+            .cause
+            .unwrap_or(Cause::Timer(log::TimerCause::default()));
+        self.outcome(cause, outcome.time_ms, draft)
+    }
+
+    fn next_timer(&self) -> Result<Option<Due>, StoreError> {
+        let prefix = Key::of(self.fold.partition(), Tag::TimerDue).end();
+        let found = self.scope.with_view(|view| view.prefixed(&prefix, 1))?;
+        Ok(found.first().map(|(key, _)| due(key)))
+    }
+
+    fn fire(&mut self, due: Due, now_ms: u64, decisions: &mut Decisions) -> Result<(), FoldError> {
+        let key = keys::timer(due.room, &due.plugin, &due.key);
+        let (state, room) = self.scope.with_view(|view| {
+            let state = view.read::<log::TimerState>(&key)?.unwrap_or_default();
+            let room = view.read::<log::RoomState>(&keys::room(due.room))?;
+            Ok::<_, StoreError>((state, room.unwrap_or_default()))
+        })?;
+        let time_ms = now_ms.max(self.fold.state().time_ms);
+        let at = At {
+            item: 0,
+            room: due.room,
+            time_ms,
+        };
+        let item = Item {
+            cause: IngressCause::default(),
+            person: PersonId(0),
+            name: String::new(),
+            room: due.room,
+            room_name: room.name,
+            text: String::new(),
+            time_ms,
+        };
+        let timer = Timer {
+            key: due.key.clone(),
+            delay: Duration::from_millis(state.delay_ms),
+            data: state.data.to_vec(),
+        };
+        let mut draft = match self.chain.fired(&due.plugin, at, &timer) {
+            None => Draft::only(Verdict::Handled, "its plugin is not loaded"),
+            Some(Ok(effects)) => {
+                let by = By {
+                    plugin: &due.plugin,
+                    person: false,
+                };
+                effects::draft(
+                    &mut self.chain,
+                    &self.scope,
+                    self.partitions,
+                    &item,
+                    at,
+                    by,
+                    effects,
+                )?
+            }
+            Some(Err(failure)) => {
+                let mut draft = Draft::only(Verdict::Handled, "its plugin failed");
+                draft.failures.push(*failure);
+                draft
+            }
+        };
+        let remembered = self.scope.take_changes(0);
+        draft.planned.extend(
+            remembered
+                .into_iter()
+                .map(|change| Planned::plain(change::Change::PluginState(change))),
+        );
+        self.scope.end_segment();
+        let cause = Cause::Timer(log::TimerCause {
+            plugin: due.plugin,
+            room: due.room.0,
+            key: due.key,
+            due_ms: due.due_ms,
+        });
+        self.conclude(cause, time_ms, draft, decisions)
+    }
+}
+
+/// A timer's place in the index.
+struct Due {
+    due_ms: u64,
+    room: RoomId,
+    plugin: String,
+    key: String,
+}
+
+fn due(key: &[u8]) -> Due {
+    let rest = key.get(HEAD + 16..).unwrap_or_default();
+    let (plugin, name) = match rest.iter().position(|b| *b == 0) {
+        Some(end) => rest.split_at(end),
+        None => (rest, Default::default()),
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Due {
+        due_ms: keys::number_at(key, HEAD),
+        room: RoomId(keys::number_at(key, HEAD + 8)),
+        plugin: text(plugin),
+        key: text(name.get(1..).unwrap_or_default()),
+    }
+}
+
+/// Numbers given out within one outcome, which the view does not have yet.
+#[derive(Default)]
+struct Numbers {
+    events: Vec<(RoomId, Sequence)>,
+    privates: Vec<(PersonId, Sequence)>,
+}
+
+impl Numbers {
+    fn next_event(&mut self, view: &View, room: RoomId) -> Result<Sequence, StoreError> {
+        if let Some((_, last)) = self.events.iter_mut().find(|(r, _)| *r == room) {
+            *last = last.next();
+            return Ok(*last);
+        }
+        let state: Option<log::RoomState> = view.read(&keys::room(room))?;
+        let next = Sequence(state.map_or(0, |s| s.head)).next();
+        self.events.push((room, next));
+        Ok(next)
+    }
+
+    fn next_private(
+        &mut self,
+        view: &View,
+        partition: crate::state::ids::Partition,
+        person: PersonId,
+    ) -> Result<Sequence, StoreError> {
+        if let Some((_, last)) = self.privates.iter_mut().find(|(p, _)| *p == person) {
+            *last = last.next();
+            return Ok(*last);
+        }
+        let head = view.get(&keys::private_head(partition, person))?;
+        let next = Sequence(head.map_or(0, |h| keys::number_at(&h, 0))).next();
+        self.privates.push((person, next));
+        Ok(next)
+    }
+}
+
+impl From<change::Change> for log::Change {
+    fn from(change: change::Change) -> Self {
+        Self {
+            change: Some(change),
+        }
+    }
+}
+
+fn read(entry: &Entry) -> (IngressCause, Option<Ingress>) {
+    let record = Ingress::decode(entry.bytes.clone())
+        .ok()
+        .filter(|record| record.version == ENCODING);
+    let mut cause = IngressCause {
+        offset: entry.offset.0,
+        record_bytes: u32::try_from(entry.bytes.len()).unwrap_or(u32::MAX),
+        ..IngressCause::default()
+    };
+    if let Some(record) = &record {
+        cause.id = record.id.clone();
+        cause.lane = record.lane.clone();
+        cause.lane_number = record.lane_number;
+        cause.person = record.person;
+        cause.client_id.clone_from(&record.client_id);
+        cause.time_ms = record.time_ms;
+    }
+    (cause, record)
+}
+
+fn is_post(record: &Ingress) -> bool {
+    matches!(record.request, Some(Request::Post(_)))
+}
+
+fn message(item: &Item) -> Message {
+    Message {
+        room: item.room.0,
+        sender: item.person.0,
+        sequence: item.cause.offset,
+        time_ms: item.time_ms,
+        text: item.text.clone(),
+    }
+}
+
+fn stopped_draft(item: &Item, stopped: super::chain::Stopped, failures: Vec<Failure>) -> Draft {
+    let mut draft = match stopped.reason {
+        Some(reason) => Draft::withheld(item, reason, stopped.plugin),
+        None => Draft {
+            verdict: Verdict::Discarded,
+            plugin: stopped.plugin,
+            ..Draft::default()
+        },
+    };
+    draft.failures = failures;
+    draft
+}
+
+fn delivered(
+    item: &Item,
+    text: String,
+    body: &FormatItem,
+    mut failures: Vec<Failure>,
+    formatted: Judged,
+    reviewed: Judged,
+) -> Draft {
+    failures.extend(formatted.failures);
+    failures.extend(reviewed.failures);
+    if let Some(stopped) = formatted.stopped.or(reviewed.stopped) {
+        return stopped_draft(item, stopped, failures);
+    }
+    let mut draft = Draft::only(Verdict::Delivered, "");
+    draft.show(
+        item,
+        true,
+        "",
+        room_event::Event::Message(shown(text, &body.body)),
+    );
+    draft.failures = failures;
+    draft
+}
+
+fn ulid(bytes: &[u8]) -> String {
+    bytes.try_into().map_or_else(
+        |_| String::new(),
+        |bytes| Ulid::from_bytes(bytes).to_string(),
+    )
+}

@@ -1,0 +1,80 @@
+//! Where an attempt runs: on a thread of its own, so that guests never hold up network and delivery, or in place, where
+//! a simulation wants everything in one thread.
+
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use tokio::sync::oneshot;
+
+use super::attempt::{Attempt, Decisions};
+use crate::journal::Entry;
+use crate::state::ids::Step;
+
+/// What an attempt is asked.
+pub enum Job {
+    /// Decide these records; the store has folded up to this step.
+    Records(Vec<Entry>, Step),
+    /// Fire what is due by this time.
+    Timers(u64, Step),
+}
+
+/// What it answers. An error ends the attempt; its text is for the log.
+pub type Decided = Result<Decisions, String>;
+
+/// See the module.
+pub enum Executor {
+    /// In place.
+    Here(Box<Attempt>),
+    /// On a thread, which ends when this is dropped.
+    Thread(SyncSender<(Job, oneshot::Sender<Decided>)>),
+}
+
+impl Executor {
+    /// Moves the attempt to where it shall run.
+    ///
+    /// # Errors
+    /// Where no thread can be had.
+    pub fn start(attempt: Attempt, own_thread: bool, name: String) -> std::io::Result<Self> {
+        if !own_thread {
+            return Ok(Self::Here(Box::new(attempt)));
+        }
+        // One job at a time: the owner waits for each.
+        let (jobs, received) = sync_channel::<(Job, oneshot::Sender<Decided>)>(1);
+        let mut attempt = attempt;
+        std::thread::Builder::new().name(name).spawn(move || {
+            while let Ok((job, done)) = received.recv() {
+                // An owner that gave up does not listen.
+                done.send(run(&mut attempt, job)).ok();
+            }
+        })?;
+        Ok(Self::Thread(jobs))
+    }
+
+    /// Begins a job; the answer comes through what is returned.
+    pub fn submit(&mut self, job: Job) -> oneshot::Receiver<Decided> {
+        let (done, decided) = oneshot::channel();
+        match self {
+            Self::Here(attempt) => {
+                done.send(run(attempt, job)).ok();
+            }
+            Self::Thread(jobs) => {
+                if let Err(refused) = jobs.try_send((job, done)) {
+                    let (_, done) = match refused {
+                        std::sync::mpsc::TrySendError::Full(job)
+                        | std::sync::mpsc::TrySendError::Disconnected(job) => job,
+                    };
+                    done.send(Err("the partition's thread has ended".into()))
+                        .ok();
+                }
+            }
+        }
+        decided
+    }
+}
+
+fn run(attempt: &mut Attempt, job: Job) -> Decided {
+    match job {
+        Job::Records(entries, folded) => attempt.records(&entries, folded),
+        Job::Timers(now_ms, folded) => attempt.timers(now_ms, folded),
+    }
+    .map_err(|error| error.to_string())
+}

@@ -1,0 +1,74 @@
+//! 3. It is decided: once, by the partition's owner, and what was decided is recorded.
+//!
+//! Knows the journal, the fold and the plugins' contract; does not know gRPC, sessions or rooms.
+
+mod admission;
+mod attempt;
+mod body;
+mod chain;
+mod checkpoints;
+mod command;
+mod effects;
+mod executor;
+mod owner;
+mod requests;
+mod scope;
+mod segment;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use owner::{Owner, Surroundings};
+
+use crate::state::ids::PersonId;
+
+/// How decisions are made.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The largest message text in bytes.
+    pub message_bytes: usize,
+    /// The most messages that plugins get at once.
+    pub batch: usize,
+    /// Rooms in all; a partition has its share.
+    pub rooms: u64,
+    /// How long a name stays taken after its last session.
+    pub name_hold: Duration,
+    /// Outcomes that may be decided ahead of what has been read back.
+    pub window: usize,
+    /// How long an outcome may take to be read back before the attempt is given up.
+    pub read_back: Duration,
+    /// What is kept.
+    pub retain_age: Duration,
+    /// What is kept, over all partitions.
+    pub retain_bytes: u64,
+    /// Whether guests get a thread of their own (they do, except in a simulation).
+    pub own_thread: bool,
+}
+
+/// Who is where now: a view that plugins may ask for.
+pub trait Directory: Send + Sync {
+    /// Members of a room that are here, at most `limit`.
+    fn members(&self, room: u64, limit: usize) -> Vec<PersonId>;
+}
+
+/// What the pipeline tells of its work, for metrics. Calls are cheap and frequent.
+pub trait Observer: Send + Sync {
+    /// A batch of records was decided in so long.
+    fn decided(&self, records: usize, time: Duration);
+    /// A plugin failed.
+    fn failed(&self, plugin: &str, kind: &str);
+    /// So many ingress records of this partition are not yet decided.
+    fn lag(&self, partition: u16, records: u64);
+}
+
+/// An observer that looks away.
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn decided(&self, _: usize, _: Duration) {}
+    fn failed(&self, _: &str, _: &str) {}
+    fn lag(&self, _: u16, _: u64) {}
+}
+
+/// A shared observer.
+pub type Observing = Arc<dyn Observer>;

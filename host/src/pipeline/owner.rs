@@ -1,0 +1,454 @@
+//! The owner of a partition: claims it, and decides what its ingress log asks, one attempt after another.
+//!
+//! One generation, one attempt: if a write fails, is unknown, or is not read back in time, everything that was decided
+//! ahead is thrown away, with the plugins' instances (their memory saw what never was), and the partition is claimed
+//! again. Ownership ends by another's claim.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::OptionFuture;
+use futures_util::stream::FuturesOrdered;
+use prost::Message;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::attempt::{Attempt, Decisions};
+use super::chain::Chain;
+use super::checkpoints::Checkpoints;
+use super::executor::{Decided, Executor, Job};
+use super::scope::Scope;
+use super::{Config, Directory, Observing};
+use crate::journal::{Appending, Entry, Journal, Log, ReadError};
+use crate::plugin::PluginSet;
+use crate::proto::log::v1::{Claim, Floor, PartitionState, Record, record};
+use crate::state::fold::{ENCODING, Fold};
+use crate::state::ids::{Offset, Partition, Step};
+use crate::state::store::Store;
+use crate::state::view::View;
+use crate::world::World;
+
+/// About so many bytes of records are decided at once.
+const READ_BYTES: usize = 256 * 1024;
+/// The first wait after a failed attempt, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// How long a claim may take to be read back.
+const CLAIM: Duration = Duration::from_secs(10);
+/// How often retention is thought of.
+const RETENTION: Duration = Duration::from_secs(5);
+
+/// What an owner is built from.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The logs.
+    pub journal: Arc<dyn Journal>,
+    /// The folded state, which the tail writes.
+    pub store: Arc<dyn Store>,
+    /// Clock and dice.
+    pub world: World,
+    /// The plugins in force.
+    pub plugins: watch::Receiver<Arc<PluginSet>>,
+    /// Who is where.
+    pub directory: Arc<dyn Directory>,
+    /// Metrics.
+    pub observer: Observing,
+    /// ULID of this run of the host.
+    pub run: [u8; 16],
+}
+
+/// See the module.
+pub struct Owner {
+    partition: Partition,
+    around: Surroundings,
+    config: Config,
+    /// Where the tail has folded to.
+    folded: watch::Receiver<Arc<PartitionState>>,
+}
+
+/// Why an attempt ended.
+enum Ended {
+    Drained,
+    Superseded,
+    Failed(String),
+}
+
+impl Owner {
+    /// An owner to be.
+    #[must_use]
+    pub fn new(
+        partition: Partition,
+        around: Surroundings,
+        config: Config,
+        folded: watch::Receiver<Arc<PartitionState>>,
+    ) -> Self {
+        Self {
+            partition,
+            around,
+            config,
+            folded,
+        }
+    }
+
+    /// Owns the partition until `drain`: then it decides nothing more, and what it decided is durable.
+    pub async fn run(mut self, drain: CancellationToken) {
+        let mut wait = RETRY.0;
+        while !drain.is_cancelled() {
+            let began = Instant::now();
+            match self.attempt(&drain).await {
+                Ended::Drained => return,
+                Ended::Superseded => {
+                    info!(partition = %self.partition, "another host has claimed the partition");
+                }
+                Ended::Failed(reason) => {
+                    warn!(partition = %self.partition, %reason, "an attempt failed; claiming again");
+                }
+            }
+            if began.elapsed() > RETRY.1 {
+                wait = RETRY.0;
+            }
+            tokio::select! {
+                biased;
+                () = drain.cancelled() => return,
+                () = sleep(self.around.world.jitter(wait)) => {}
+            }
+            wait = (wait * 2).min(RETRY.1);
+        }
+    }
+
+    /// Claims, and decides until something ends it.
+    async fn attempt(&mut self, drain: &CancellationToken) -> Ended {
+        let nonce = self.around.world.nonce();
+        let claimed = tokio::select! {
+            biased;
+            () = drain.cancelled() => return Ended::Drained,
+            claimed = self.claim(&nonce) => claimed,
+        };
+        if let Err(ended) = claimed {
+            return ended;
+        }
+        match self.begin() {
+            Ok((executor, fold)) => {
+                Run::new(self, executor, &fold, nonce)
+                    .until_ended(drain)
+                    .await
+            }
+            Err(reason) => Ended::Failed(reason),
+        }
+    }
+
+    /// Appends a claim and waits until it has been folded, and counted.
+    async fn claim(&mut self, nonce: &[u8; 16]) -> Result<(), Ended> {
+        let generation = self.folded.borrow_and_update().generation + 1;
+        let record = Record {
+            version: ENCODING,
+            record: Some(record::Record::Claim(Claim {
+                generation,
+                nonce: nonce.to_vec().into(),
+                time_ms: self.around.world.now_ms(),
+                run: self.around.run.to_vec().into(),
+            })),
+        };
+        let appending = self
+            .around
+            .journal
+            .append(
+                self.partition,
+                Log::Outcomes,
+                vec![record.encode_to_vec().into()],
+            )
+            .map_err(|error| Ended::Failed(error.to_string()))?;
+        // Whatever is said of the write: only reading it back counts.
+        let read_back = async {
+            appending.await.ok();
+            self.folded
+                .wait_for(|state| state.generation >= generation)
+                .await
+                .map(|state| state.generation == generation && state.nonce == nonce.as_slice())
+        };
+        match timeout(CLAIM, read_back).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Ended::Superseded),
+            Ok(Err(_)) => Err(Ended::Failed("the tail has ended".into())),
+            Err(_) => Err(Ended::Failed("the claim was not read back in time".into())),
+        }
+    }
+
+    /// A fresh attempt where the fold stands. Nothing but this owner's own outcomes can change the state from here.
+    fn begin(&self) -> Result<(Executor, Fold), String> {
+        let view = View::of(self.around.store.clone());
+        let fold = Fold::load(self.partition, &view).map_err(|error| error.to_string())?;
+        let scope = Arc::new(Scope::new(view, self.around.directory.clone()));
+        let chain = Chain::new(
+            self.around.plugins.clone(),
+            scope.clone(),
+            self.config.batch,
+            self.around.observer.clone(),
+        );
+        let attempt = Attempt::begin(
+            fold.clone(),
+            scope,
+            chain,
+            self.config.clone(),
+            self.around.journal.partitions(),
+        );
+        let name = format!("partition-{}", self.partition);
+        let executor = Executor::start(attempt, self.config.own_thread, name)
+            .map_err(|error| format!("no thread for the plugins: {error}"))?;
+        Ok((executor, fold))
+    }
+}
+
+/// The loop of one attempt.
+struct Run<'a> {
+    owner: &'a mut Owner,
+    executor: Executor,
+    nonce: [u8; 16],
+    generation: u64,
+    /// The next ingress record to decide.
+    next: Offset,
+    /// The last step that was decided.
+    decided: Step,
+    /// When each group of steps was appended, oldest first.
+    undone: VecDeque<(Step, Instant)>,
+    appends: FuturesOrdered<Appending>,
+    deciding: Option<oneshot::Receiver<Decided>>,
+    began: Instant,
+    records: usize,
+    next_timer_ms: Option<u64>,
+    checkpoints: Checkpoints,
+    retention: Instant,
+    wants_checkpoint: bool,
+}
+
+impl<'a> Run<'a> {
+    fn new(owner: &'a mut Owner, executor: Executor, fold: &Fold, nonce: [u8; 16]) -> Self {
+        let checkpoints =
+            Checkpoints::load(owner.around.journal.clone(), owner.partition, &owner.config);
+        let now = Instant::now();
+        Self {
+            generation: fold.generation().0,
+            next: fold.next_ingress(),
+            decided: fold.step(),
+            undone: VecDeque::new(),
+            appends: FuturesOrdered::new(),
+            deciding: None,
+            began: now,
+            records: 0,
+            // Asks for the timers first, which also tells when the next one is due.
+            next_timer_ms: Some(0),
+            checkpoints,
+            retention: now,
+            wants_checkpoint: false,
+            owner,
+            executor,
+            nonce,
+        }
+    }
+
+    async fn until_ended(mut self, drain: &CancellationToken) -> Ended {
+        debug!(partition = %self.owner.partition, generation = self.generation, "partition claimed");
+        let journal = self.owner.around.journal.clone();
+        let partition = self.owner.partition;
+        let mut draining = false;
+        loop {
+            let idle = self.deciding.is_none();
+            if draining && idle && self.undone.is_empty() {
+                return Ended::Drained;
+            }
+            if self.wants_checkpoint
+                && idle
+                && self.undone.is_empty()
+                && let Err(ended) = self.checkpoint().await
+            {
+                return ended;
+            }
+            let reads = idle && !draining && !self.wants_checkpoint && self.window() > 0;
+            let timer = self.timer().filter(|_| reads);
+            let deadline = self
+                .undone
+                .front()
+                .map(|(_, since)| *since + self.owner.config.read_back);
+            tokio::select! {
+                biased;
+                () = drain.cancelled(), if !draining => draining = true,
+                changed = self.owner.folded.changed() => {
+                    if changed.is_err() {
+                        return Ended::Failed("the tail has ended".into());
+                    }
+                    if let Err(ended) = self.folded() {
+                        return ended;
+                    }
+                }
+                Some(appended) = self.appends.next(), if !self.appends.is_empty() => {
+                    let failed = match appended {
+                        Ok(Ok(())) => None,
+                        Ok(Err(error)) => Some(error.to_string()),
+                        Err(_) => Some("the journal dropped a write".into()),
+                    };
+                    if let Some(reason) = failed {
+                        return Ended::Failed(reason);
+                    }
+                }
+                Some(()) = OptionFuture::from(deadline.map(sleep_until)) => {
+                    return Ended::Failed("an outcome was not read back in time".into());
+                }
+                Some(decided) = OptionFuture::from(self.deciding.as_mut()) => {
+                    self.deciding = None;
+                    match decided {
+                        Ok(Ok(decisions)) => {
+                            if let Err(ended) = self.append(decisions) {
+                                return ended;
+                            }
+                        }
+                        Ok(Err(reason)) => return Ended::Failed(reason),
+                        Err(_) => return Ended::Failed("the partition's thread has ended".into()),
+                    }
+                }
+                Some(()) = OptionFuture::from(timer.map(sleep_until)) => self.fire(),
+                () = sleep_until(self.retention + RETENTION), if !draining => {
+                    if let Err(ended) = self.retain().await {
+                        return ended;
+                    }
+                }
+                read = journal.read(partition, Log::Ingress, self.next, READ_BYTES), if reads => {
+                    match read {
+                        Ok(entries) => self.decide(entries),
+                        Err(error @ ReadError::OutOfRange { .. }) => {
+                            // Never a jump: somebody cut or changed the log.
+                            return Ended::Failed(error.to_string());
+                        }
+                        Err(error) => return Ended::Failed(error.to_string()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many more outcomes may be decided ahead.
+    fn window(&self) -> usize {
+        let folded = self.owner.folded.borrow().step;
+        let ahead = usize::try_from(self.decided.0.saturating_sub(folded)).unwrap_or(usize::MAX);
+        self.owner.config.window.saturating_sub(ahead)
+    }
+
+    /// When the next timer is due, on the runtime's clock.
+    fn timer(&self) -> Option<Instant> {
+        let due_ms = self.next_timer_ms?;
+        let wait = due_ms.saturating_sub(self.owner.around.world.now_ms());
+        // No longer than a day: the clock may be set.
+        Some(Instant::now() + Duration::from_millis(wait.min(86_400_000)))
+    }
+
+    fn fire(&mut self) {
+        let now_ms = self.owner.around.world.now_ms();
+        let folded = Step(self.owner.folded.borrow().step);
+        self.began = Instant::now();
+        self.records = 0;
+        self.deciding = Some(self.executor.submit(Job::Timers(now_ms, folded)));
+    }
+
+    fn decide(&mut self, mut entries: Vec<Entry>) {
+        entries.truncate(self.window().max(1));
+        if let Some(last) = entries.last() {
+            self.next = last.offset.next();
+        }
+        let folded = Step(self.owner.folded.borrow().step);
+        self.began = Instant::now();
+        self.records = entries.len();
+        self.deciding = Some(self.executor.submit(Job::Records(entries, folded)));
+    }
+
+    fn append(&mut self, decisions: Decisions) -> Result<(), Ended> {
+        let observer = &self.owner.around.observer;
+        if self.records > 0 {
+            observer.decided(self.records, self.began.elapsed());
+        }
+        let partition = self.owner.partition;
+        let journal = &self.owner.around.journal;
+        observer.lag(
+            partition.0,
+            journal
+                .end(partition, Log::Ingress)
+                .0
+                .saturating_sub(self.next.0),
+        );
+        self.next_timer_ms = decisions.next_timer_ms;
+        self.decided = decisions.step;
+        if decisions.records.is_empty() {
+            return Ok(());
+        }
+        let appending = journal
+            .append(partition, Log::Outcomes, decisions.records)
+            .map_err(|error| Ended::Failed(error.to_string()))?;
+        self.appends.push_back(appending);
+        self.undone.push_back((decisions.step, Instant::now()));
+        Ok(())
+    }
+
+    /// The tail has moved on.
+    fn folded(&mut self) -> Result<(), Ended> {
+        let state = self.owner.folded.borrow_and_update().clone();
+        if state.generation != self.generation || state.nonce != self.nonce.as_slice() {
+            return Err(Ended::Superseded);
+        }
+        while self
+            .undone
+            .front()
+            .is_some_and(|(step, _)| step.0 <= state.step)
+        {
+            self.undone.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Thinks of retention: writes a checkpoint, or raises the floor to one, where it is time.
+    async fn retain(&mut self) -> Result<(), Ended> {
+        self.retention = Instant::now();
+        let state = self.owner.folded.borrow().clone();
+        self.checkpoints.forget_below(state.floor_outcomes).await;
+        if let Some(checkpoint) = self.checkpoints.floor(&state) {
+            let record = Record {
+                version: ENCODING,
+                record: Some(record::Record::Floor(Floor {
+                    generation: self.generation,
+                    nonce: self.nonce.to_vec().into(),
+                    outcomes: checkpoint.outcomes,
+                    ingress: checkpoint.ingress,
+                    checkpoint: checkpoint.id.clone(),
+                    time_ms: self.owner.around.world.now_ms(),
+                })),
+            };
+            let appending = self
+                .owner
+                .around
+                .journal
+                .append(
+                    self.owner.partition,
+                    Log::Outcomes,
+                    vec![record.encode_to_vec().into()],
+                )
+                .map_err(|error| Ended::Failed(error.to_string()))?;
+            self.appends.push_back(appending);
+        }
+        // The state must stand still for a moment: decide nothing until what is under way has been folded.
+        self.wants_checkpoint = self.checkpoints.is_due(&state);
+        Ok(())
+    }
+
+    /// Copies the state, which stands still: all that was decided has been folded.
+    async fn checkpoint(&mut self) -> Result<(), Ended> {
+        self.wants_checkpoint = false;
+        let view = View::of(self.owner.around.store.clone());
+        let failed = |error: crate::state::store::StoreError| Ended::Failed(error.to_string());
+        // In this order: the copy may have a later position than its manifest says, never an earlier one.
+        let fold = Fold::load(self.owner.partition, &view).map_err(failed)?;
+        let snapshot = self.owner.around.store.snapshot().map_err(failed)?;
+        let id = self.owner.around.world.nonce();
+        self.checkpoints.write(snapshot, fold.state(), id).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,336 @@
+//! What plugins reach while they are called: the partition's state, with what they have written in this segment on top.
+//!
+//! Writes of a call become visible to later calls when the call succeeds, and to the log with the message's outcome.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Directory;
+use crate::plugin::Calls;
+use crate::proto::log::v1::{PluginState, PluginStateValue, RoomState};
+use crate::state::change::read_size;
+use crate::state::ids::{PersonId, RoomId};
+use crate::state::keys;
+use crate::state::view::View;
+
+/// Entries a plugin may keep in a room.
+const ENTRIES: u64 = 10_000;
+/// Bytes a plugin may keep in a room.
+const BYTES: u64 = 4 * 1024 * 1024;
+/// The longest key.
+const KEY_BYTES: usize = 256;
+/// The largest value.
+const VALUE_BYTES: usize = 64 * 1024;
+/// Bytes that may be written for one message, so that its outcome stays a small record.
+const MESSAGE_BYTES: usize = 256 * 1024;
+
+/// Where message `at` of a call is, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct At {
+    /// The index of the message in the segment.
+    pub item: usize,
+    /// Its room.
+    pub room: RoomId,
+    /// The time that counts for expiry, in milliseconds.
+    pub time_ms: u64,
+}
+
+/// Shared by a partition's instances; locked for the length of a call into it.
+pub struct Scope {
+    inner: Mutex<Inner>,
+    directory: Arc<dyn Directory>,
+    commands: Mutex<Vec<(String, String, String)>>,
+}
+
+struct Inner {
+    view: View,
+    call: Vec<At>,
+    /// What this call has written, newest last.
+    written: Vec<Write>,
+    /// What earlier calls for this segment have written.
+    settled: BTreeMap<(String, RoomId, String), Value>,
+    /// The same, by message.
+    by_item: BTreeMap<usize, Vec<PluginState>>,
+}
+
+type Value = (Option<Vec<u8>>, u64);
+
+struct Write {
+    item: usize,
+    plugin: String,
+    room: RoomId,
+    key: String,
+    value: Value,
+}
+
+impl Scope {
+    /// Over this view.
+    #[must_use]
+    pub fn new(view: View, directory: Arc<dyn Directory>) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                view,
+                call: Vec::new(),
+                written: Vec::new(),
+                settled: BTreeMap::new(),
+                by_item: BTreeMap::new(),
+            }),
+            directory,
+            commands: Mutex::default(),
+        }
+    }
+
+    /// Works on the view between calls.
+    pub fn with_view<T>(&self, work: impl FnOnce(&mut View) -> T) -> T {
+        work(&mut self.inner.lock().view)
+    }
+
+    /// What `/help` lists from now on.
+    pub fn set_commands(&self, commands: Vec<(String, String, String)>) {
+        *self.commands.lock() = commands;
+    }
+
+    /// The next call is about these messages.
+    pub fn begin(&self, call: Vec<At>) {
+        let mut inner = self.inner.lock();
+        inner.call = call;
+        inner.written.clear();
+    }
+
+    /// The call succeeded: what it wrote counts.
+    pub fn keep(&self) {
+        let mut inner = self.inner.lock();
+        for write in std::mem::take(&mut inner.written) {
+            let change = PluginState {
+                plugin: write.plugin.clone(),
+                room: write.room.0,
+                key: write.key.clone(),
+                value: write.value.0.clone().map(Into::into),
+                expires_ms: write.value.1,
+            };
+            inner.by_item.entry(write.item).or_default().push(change);
+            inner
+                .settled
+                .insert((write.plugin, write.room, write.key), write.value);
+        }
+        inner.call.clear();
+    }
+
+    /// The call failed: what it wrote never was.
+    pub fn drop_call(&self) {
+        let mut inner = self.inner.lock();
+        inner.written.clear();
+        inner.call.clear();
+    }
+
+    /// Takes what was written for a message.
+    pub fn take_changes(&self, item: usize) -> Vec<PluginState> {
+        self.inner.lock().by_item.remove(&item).unwrap_or_default()
+    }
+
+    /// The segment is decided: its writes are in the view, or given up.
+    pub fn end_segment(&self) {
+        let mut inner = self.inner.lock();
+        inner.settled.clear();
+        inner.by_item.clear();
+        inner.call.clear();
+        inner.written.clear();
+    }
+}
+
+impl Inner {
+    fn at(&self, at: u32) -> Option<At> {
+        self.call.get(usize::try_from(at).ok()?).copied()
+    }
+
+    fn read(&self, plugin: &str, at: At, key: &str) -> Option<Vec<u8>> {
+        let written = self
+            .written
+            .iter()
+            .rev()
+            .find(|w| w.room == at.room && w.key == key && w.plugin == plugin)
+            .map(|w| &w.value)
+            .or_else(|| {
+                self.settled
+                    .get(&(plugin.to_owned(), at.room, key.to_owned()))
+            });
+        let (value, expires_ms) = match written {
+            Some((value, expires_ms)) => (value.clone()?, *expires_ms),
+            None => {
+                // A store that fails here fails the whole attempt a moment later, when the outcome is anticipated.
+                let stored = self
+                    .view
+                    .read::<PluginStateValue>(&keys::plugin(at.room, plugin, key))
+                    .ok()??;
+                (stored.value.to_vec(), stored.expires_ms)
+            }
+        };
+        (expires_ms == 0 || expires_ms > at.time_ms).then_some(value)
+    }
+
+    fn write(
+        &mut self,
+        plugin: &str,
+        at: At,
+        key: &str,
+        value: Option<Vec<u8>>,
+        ttl: Option<Duration>,
+    ) -> Result<(), String> {
+        if key.is_empty() || key.len() > KEY_BYTES {
+            return Err(format!(
+                "the key has {} bytes; 1 to {KEY_BYTES} are allowed",
+                key.len()
+            ));
+        }
+        let added = value.as_ref().map_or(0, Vec::len);
+        if added > VALUE_BYTES {
+            return Err(format!(
+                "the value has {added} bytes; at most {VALUE_BYTES} are allowed"
+            ));
+        }
+        let of_message = self
+            .by_item
+            .get(&at.item)
+            .into_iter()
+            .flatten()
+            .map(|c| c.key.len() + c.value.as_ref().map_or(0, bytes::Bytes::len))
+            .sum::<usize>()
+            + self
+                .written
+                .iter()
+                .filter(|w| w.item == at.item)
+                .map(|w| w.key.len() + w.value.0.as_ref().map_or(0, Vec::len))
+                .sum::<usize>();
+        if of_message + key.len() + added > MESSAGE_BYTES {
+            return Err(format!(
+                "more than {MESSAGE_BYTES} bytes would be written for one message"
+            ));
+        }
+        if value.is_some() {
+            self.has_room(plugin, at, key, added)?;
+        }
+        let expires_ms = ttl.map_or(0, |ttl| {
+            let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+            at.time_ms.saturating_add(ttl).max(1)
+        });
+        self.written.push(Write {
+            item: at.item,
+            plugin: plugin.to_owned(),
+            room: at.room,
+            key: key.to_owned(),
+            value: (value, expires_ms),
+        });
+        Ok(())
+    }
+
+    /// Whether an entry more would break the plugin's bounds in this room. What replaces an entry is counted as one
+    /// more until it is folded: the bounds are a little early within a segment, and never late.
+    fn has_room(&self, plugin: &str, at: At, key: &str, added: usize) -> Result<(), String> {
+        let failed = |error: crate::state::store::StoreError| error.to_string();
+        let size_key = keys::plugin_size(at.room, plugin);
+        let (count, bytes) = read_size(&self.view, &size_key).map_err(failed)?;
+        let settled = self
+            .settled
+            .iter()
+            .filter(|((p, room, _), (value, _))| p == plugin && *room == at.room && value.is_some())
+            .map(|((_, _, key), (value, _))| key.len() + value.as_ref().map_or(0, Vec::len));
+        let written = self
+            .written
+            .iter()
+            .filter(|w| w.plugin == plugin && w.room == at.room)
+            .map(|w| w.key.len() + w.value.0.as_ref().map_or(0, Vec::len));
+        let (mut new_count, mut new_bytes) = (count, bytes);
+        for size in settled.chain(written) {
+            new_count += 1;
+            new_bytes += size as u64;
+        }
+        let is_new = self.read(plugin, at, key).is_none();
+        if is_new && new_count >= ENTRIES {
+            return Err(format!(
+                "the plugin keeps {count} entries in this room; at most {ENTRIES} are allowed"
+            ));
+        }
+        if new_bytes + (key.len() + added) as u64 > BYTES {
+            return Err(format!(
+                "the plugin keeps {bytes} bytes in this room; at most {BYTES} are allowed"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Calls for Scope {
+    fn state_get(&self, plugin: &str, at: u32, key: &str) -> Option<Vec<u8>> {
+        let inner = self.inner.lock();
+        inner.read(plugin, inner.at(at)?, key)
+    }
+
+    fn state_put(
+        &self,
+        plugin: &str,
+        at: u32,
+        key: &str,
+        value: Option<Vec<u8>>,
+        ttl: Option<Duration>,
+    ) -> Result<(), String> {
+        let mut inner = self.inner.lock();
+        let at = inner.at(at).ok_or_else(|| no_message(at))?;
+        inner.write(plugin, at, key, value, ttl)
+    }
+
+    fn state_add(
+        &self,
+        plugin: &str,
+        at: u32,
+        key: &str,
+        by: i64,
+        ttl: Option<Duration>,
+    ) -> Result<i64, String> {
+        let mut inner = self.inner.lock();
+        let at = inner.at(at).ok_or_else(|| no_message(at))?;
+        let old = match inner.read(plugin, at, key) {
+            Some(bytes) => i64::from_le_bytes(
+                bytes
+                    .try_into()
+                    .map_err(|_| format!("the entry `{key}` is not a counter"))?,
+            ),
+            None => 0,
+        };
+        let sum = old
+            .checked_add(by)
+            .ok_or_else(|| format!("the counter `{key}` would overflow"))?;
+        inner.write(plugin, at, key, Some(sum.to_le_bytes().to_vec()), ttl)?;
+        Ok(sum)
+    }
+
+    fn person_name(&self, person: u64) -> String {
+        let inner = self.inner.lock();
+        let name = inner.view.get(&keys::person(PersonId(person)));
+        name.ok().flatten().map_or_else(String::new, |bytes| {
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    }
+
+    fn room_name(&self, room: u64) -> String {
+        let inner = self.inner.lock();
+        let state = inner.view.read::<RoomState>(&keys::room(RoomId(room)));
+        state.ok().flatten().map_or_else(String::new, |s| s.name)
+    }
+
+    fn members(&self, room: u64, limit: u32) -> Vec<u64> {
+        let limit = usize::try_from(limit.min(1000)).unwrap_or(1000);
+        let members = self.directory.members(room, limit);
+        members.into_iter().map(|person| person.0).collect()
+    }
+
+    fn commands(&self) -> Vec<(String, String, String)> {
+        self.commands.lock().clone()
+    }
+}
+
+fn no_message(at: u32) -> String {
+    format!("there is no message {at} in this call")
+}

@@ -1,0 +1,330 @@
+//! Changes: the parts of an outcome, applied to the view one by one.
+
+use bytes::Bytes;
+
+use super::frame::framed;
+use super::ids::{Partition, PersonId, RoomId, Sequence};
+use super::keys;
+use super::store::StoreError;
+use super::view::View;
+use crate::proto::log::v1::{
+    self as log, Change, KeptEvent, NameState, PartitionState, PluginStateValue, RoomState,
+    SessionState, TimerState, change,
+};
+use crate::proto::v1::server_frame::Frame;
+
+/// What members get to see of an outcome.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// Events of rooms.
+    pub events: Vec<RoomFrame>,
+    /// Events for single persons.
+    pub privates: Vec<PrivateFrame>,
+    /// Both, as the floor will forget them.
+    pub kept: Vec<KeptEvent>,
+}
+
+/// A room's event, framed.
+#[derive(Debug, Clone)]
+pub struct RoomFrame {
+    /// Which room's.
+    pub room: RoomId,
+    /// Its number there.
+    pub sequence: Sequence,
+    /// The server frame.
+    pub bytes: Bytes,
+}
+
+/// A person's event, framed.
+#[derive(Debug, Clone)]
+pub struct PrivateFrame {
+    /// Whose.
+    pub person: PersonId,
+    /// Its number in this partition.
+    pub number: Sequence,
+    /// The server frame.
+    pub bytes: Bytes,
+}
+
+/// Applies all changes of an outcome, in order.
+///
+/// # Errors
+/// Where the store below fails.
+pub fn apply_all(
+    view: &mut View,
+    partition: Partition,
+    state: &mut PartitionState,
+    changes: Vec<Change>,
+) -> Result<Made, StoreError> {
+    let mut made = Made::default();
+    for change in changes.into_iter().filter_map(|c| c.change) {
+        match change {
+            change::Change::RoomCreated(created) => room_created(view, partition, state, &created),
+            change::Change::RoomEvent(event) => room_event(view, event, &mut made)?,
+            change::Change::Private(event) => private(view, partition, event, &mut made),
+            change::Change::TopicSet(set) => topic_set(view, set)?,
+            change::Change::Attached(attached) => attached_name(view, partition, state, attached)?,
+            change::Change::Detached(detached) => detached_name(view, partition, state, &detached)?,
+            change::Change::RunBegun(run) => run_begun(view, partition, state, &run)?,
+            change::Change::Muted(muted) => {
+                let key = keys::mute(RoomId(muted.room), PersonId(muted.person));
+                let until = (muted.until_ms > 0)
+                    .then(|| Bytes::copy_from_slice(&muted.until_ms.to_be_bytes()));
+                view.put(key, until);
+            }
+            change::Change::TimerSet(timer) => set_timer(view, timer)?,
+            change::Change::TimerRemoved(timer) => {
+                remove_timer(view, timer.room, &timer.plugin, &timer.key)?;
+            }
+            change::Change::PluginState(entry) => plugin_state(view, entry)?,
+        }
+    }
+    Ok(made)
+}
+
+fn room_created(
+    view: &mut View,
+    partition: Partition,
+    state: &mut PartitionState,
+    created: &log::RoomCreated,
+) {
+    let room = RoomId(created.room);
+    state.next_room = state.next_room.max((created.room & 0xffff_ffff_ffff) + 1);
+    state.rooms += 1;
+    view.put(
+        keys::room_by_name(partition, &created.name),
+        Some(Bytes::copy_from_slice(&created.room.to_be_bytes())),
+    );
+    let room_state = RoomState {
+        room: created.room,
+        name: created.name.clone(),
+        topic: String::new(),
+        created_ms: state.time_ms,
+        head: 0,
+        oldest: 1,
+    };
+    view.write(keys::room(room), &room_state);
+}
+
+fn room_event(view: &mut View, event: log::RoomEvent, made: &mut Made) -> Result<(), StoreError> {
+    let Some(shown) = event.event else {
+        return Ok(());
+    };
+    let room = RoomId(event.room);
+    let sequence = Sequence(shown.sequence);
+    let key = keys::room(room);
+    if let Some(mut state) = view.read::<RoomState>(&key)? {
+        state.head = sequence.0;
+        view.write(key, &state);
+    }
+    let bytes = framed(Frame::RoomEvent(shown));
+    view.put(keys::event(room, sequence), Some(bytes.clone()));
+    made.kept.push(KeptEvent {
+        room: room.0,
+        person: 0,
+        number: sequence.0,
+    });
+    made.events.push(RoomFrame {
+        room,
+        sequence,
+        bytes,
+    });
+    Ok(())
+}
+
+fn private(view: &mut View, partition: Partition, event: log::Private, made: &mut Made) {
+    let Some(shown) = event.event else {
+        return;
+    };
+    let person = PersonId(event.person);
+    let number = Sequence(shown.number);
+    view.put(
+        keys::private_head(partition, person),
+        Some(Bytes::copy_from_slice(&number.0.to_be_bytes())),
+    );
+    let bytes = framed(Frame::PrivateEvent(shown));
+    view.put(
+        keys::private(partition, person, number),
+        Some(bytes.clone()),
+    );
+    made.kept.push(KeptEvent {
+        room: 0,
+        person: person.0,
+        number: number.0,
+    });
+    made.privates.push(PrivateFrame {
+        person,
+        number,
+        bytes,
+    });
+}
+
+fn topic_set(view: &mut View, set: log::TopicSet) -> Result<(), StoreError> {
+    let key = keys::room(RoomId(set.room));
+    if let Some(mut room) = view.read::<RoomState>(&key)? {
+        room.topic = set.topic;
+        view.write(key, &room);
+    }
+    Ok(())
+}
+
+fn attached_name(
+    view: &mut View,
+    partition: Partition,
+    state: &mut PartitionState,
+    attached: log::Attached,
+) -> Result<(), StoreError> {
+    let name_key = super::name::PersonName::parse(&attached.name)
+        .map_or_else(|_| attached.name.clone(), |name| name.key());
+    let key = keys::name(partition, &name_key);
+    let mut name = match view.read::<NameState>(&key)? {
+        Some(name) if name.person == attached.person => name,
+        _ => NameState {
+            name: attached.name.clone(),
+            person: attached.person,
+            token_hash: attached.token_hash,
+            ..NameState::default()
+        },
+    };
+    name.sessions.push(SessionState {
+        session: attached.session,
+        run: attached.run,
+    });
+    state.next_person = state
+        .next_person
+        .max((attached.person & 0xffff_ffff_ffff) + 1);
+    view.put(
+        keys::person(PersonId(attached.person)),
+        Some(Bytes::from(name.name.clone())),
+    );
+    view.write(key, &name);
+    Ok(())
+}
+
+fn detached_name(
+    view: &mut View,
+    partition: Partition,
+    state: &PartitionState,
+    detached: &log::Detached,
+) -> Result<(), StoreError> {
+    let name_key = super::name::PersonName::parse(&detached.name)
+        .map_or_else(|_| detached.name.clone(), |name| name.key());
+    let key = keys::name(partition, &name_key);
+    if let Some(mut name) = view.read::<NameState>(&key)? {
+        let before = name.sessions.len();
+        name.sessions
+            .retain(|held| held.session != detached.session);
+        if name.sessions.is_empty() && before > 0 {
+            name.idle_since_ms = state.time_ms;
+        }
+        view.write(key, &name);
+    }
+    Ok(())
+}
+
+/// Sessions of other runs are no more. (One host: with many, this becomes the end of one host's runs.)
+fn run_begun(
+    view: &mut View,
+    partition: Partition,
+    state: &PartitionState,
+    run: &log::RunBegun,
+) -> Result<(), StoreError> {
+    let prefix = keys::Key::of(partition, keys::Tag::Name).end();
+    for (key, _) in view.prefixed(&prefix, usize::MAX)? {
+        if let Some(mut name) = view.read::<NameState>(&key)? {
+            let before = name.sessions.len();
+            name.sessions.retain(|held| held.run == run.run);
+            if name.sessions.len() != before {
+                if name.sessions.is_empty() {
+                    name.idle_since_ms = state.time_ms;
+                }
+                view.write(key.to_vec(), &name);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn set_timer(view: &mut View, timer: log::TimerSet) -> Result<(), StoreError> {
+    remove_timer(view, timer.room, &timer.plugin, &timer.key)?;
+    let room = RoomId(timer.room);
+    view.put(
+        keys::timer_due(timer.due_ms, room, &timer.plugin, &timer.key),
+        Some(Bytes::new()),
+    );
+    let state = TimerState {
+        due_ms: timer.due_ms,
+        delay_ms: timer.delay_ms,
+        data: timer.data,
+    };
+    view.write(keys::timer(room, &timer.plugin, &timer.key), &state);
+    Ok(())
+}
+
+/// Removes a timer where it is there.
+///
+/// # Errors
+/// Where the store below fails.
+pub fn remove_timer(view: &mut View, room: u64, plugin: &str, key: &str) -> Result<(), StoreError> {
+    let room = RoomId(room);
+    let at = keys::timer(room, plugin, key);
+    if let Some(old) = view.read::<TimerState>(&at)? {
+        view.put(keys::timer_due(old.due_ms, room, plugin, key), None);
+        view.put(at, None);
+    }
+    Ok(())
+}
+
+fn plugin_state(view: &mut View, entry: log::PluginState) -> Result<(), StoreError> {
+    use super::keys::Tag;
+    let room = RoomId(entry.room);
+    let partition = Partition::that_made(entry.room);
+    let key = keys::plugin(room, &entry.plugin, &entry.key);
+    let size_key = keys::plugin_size(room, &entry.plugin);
+    let (mut count, mut bytes) = read_size(view, &size_key)?;
+    if let Some(old) = view.read::<PluginStateValue>(&key)? {
+        count = count.saturating_sub(1);
+        bytes = bytes.saturating_sub((entry.key.len() + old.value.len()) as u64);
+        if old.expires_ms > 0 {
+            let age = keys::by_time(partition, Tag::PluginExpiry, old.expires_ms, &key);
+            view.put(age, None);
+        }
+    }
+    match entry.value {
+        Some(value) => {
+            count += 1;
+            bytes += (entry.key.len() + value.len()) as u64;
+            if entry.expires_ms > 0 {
+                let age = keys::by_time(partition, Tag::PluginExpiry, entry.expires_ms, &key);
+                view.put(age, Some(Bytes::new()));
+            }
+            let value = PluginStateValue {
+                value,
+                expires_ms: entry.expires_ms,
+            };
+            view.write(key, &value);
+        }
+        None => view.put(key, None),
+    }
+    write_size(view, size_key, count, bytes);
+    Ok(())
+}
+
+/// How many entries, and how many bytes, a plugin remembers in a room.
+///
+/// # Errors
+/// Where the store below fails.
+pub fn read_size(view: &View, key: &[u8]) -> Result<(u64, u64), StoreError> {
+    Ok(view.get(key)?.map_or((0, 0), |value| {
+        (keys::number_at(&value, 0), keys::number_at(&value, 8))
+    }))
+}
+
+pub(super) fn write_size(view: &mut View, key: Vec<u8>, count: u64, bytes: u64) {
+    let value = (count > 0).then(|| {
+        let mut value = count.to_be_bytes().to_vec();
+        value.extend_from_slice(&bytes.to_be_bytes());
+        Bytes::from(value)
+    });
+    view.put(key, value);
+}

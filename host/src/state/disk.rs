@@ -1,0 +1,198 @@
+//! A store on disk: a fjall database of its own, which is never synced on the way of a message.
+//!
+//! It may lose its newest part in a crash, and all of it may be thrown away: the logs make it again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fjall::{Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use futures_util::future::BoxFuture;
+use parking_lot::RwLock;
+use tokio::sync::Semaphore;
+
+use super::store::{Batch, Direction, Entries, Snapshot, Store, StoreError};
+
+/// Memory for reading.
+const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Scans that may wait for the disk at once, so that readers who catch up leave room for others.
+const SCANS: usize = 4;
+
+/// A database on disk.
+pub struct DiskStore {
+    path: PathBuf,
+    open: Arc<RwLock<Option<Open>>>,
+    scans: Arc<Semaphore>,
+}
+
+struct Open {
+    database: fjall::Database,
+    map: Keyspace,
+}
+
+impl DiskStore {
+    /// Opens the store in `path`, or makes an empty one.
+    ///
+    /// # Errors
+    /// Why it can't be used.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let opened = Open::at(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            open: Arc::new(RwLock::new(Some(opened))),
+            scans: Arc::new(Semaphore::new(SCANS)),
+        })
+    }
+
+    /// Syncs, so that a start needs not fold again.
+    pub fn sync(&self) {
+        if let Some(open) = self.open.read().as_ref() {
+            // What is lost is folded again.
+            open.database.persist(PersistMode::SyncAll).ok();
+        }
+    }
+
+    /// Syncs and closes: later calls fail.
+    pub fn close(&self) {
+        self.sync();
+        self.open.write().take();
+    }
+}
+
+impl Open {
+    fn at(path: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(path).map_err(|error| StoreError(error.to_string()))?;
+        let database = fjall::Database::builder(path)
+            .cache_size(CACHE_BYTES)
+            .worker_threads(2)
+            .open()
+            .map_err(failed)?;
+        let map = database
+            .keyspace("state", KeyspaceCreateOptions::default)
+            .map_err(failed)?;
+        Ok(Self { database, map })
+    }
+}
+
+impl Store for DiskStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let open = self.open.read();
+        let open = open.as_ref().ok_or_else(closed)?;
+        Ok(open.map.get(key).map_err(failed)?.map(Bytes::from))
+    }
+
+    fn range(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+        direction: Direction,
+    ) -> Result<Entries, StoreError> {
+        range(&self.open, from, to, limit, direction)
+    }
+
+    fn apply(&self, batch: Batch) -> Result<(), StoreError> {
+        let open = self.open.read();
+        let open = open.as_ref().ok_or_else(closed)?;
+        let mut writes = open.database.batch();
+        for (key, value) in batch {
+            match value {
+                Some(value) => writes.insert(&open.map, key, value),
+                None => writes.remove(&open.map, key),
+            }
+        }
+        writes.commit().map_err(failed)
+    }
+
+    fn range_later(
+        &self,
+        from: Vec<u8>,
+        to: Vec<u8>,
+        limit: usize,
+        direction: Direction,
+    ) -> BoxFuture<'static, Result<Entries, StoreError>> {
+        let (open, scans) = (self.open.clone(), self.scans.clone());
+        Box::pin(async move {
+            let permit = scans.acquire_owned().await.map_err(|_| closed())?;
+            tokio::task::spawn_blocking(move || {
+                let found = range(&open, &from, &to, limit, direction);
+                drop(permit);
+                found
+            })
+            .await
+            .map_err(|error| StoreError(error.to_string()))?
+        })
+    }
+
+    fn heal(&self) -> Result<(), StoreError> {
+        // fjall poisons the database after a failed write; only opening it again clears that.
+        let mut open = self.open.write();
+        open.take();
+        *open = Some(Open::at(&self.path)?);
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError> {
+        let open = self.open.read();
+        let open = open.as_ref().ok_or_else(closed)?;
+        Ok(Box::new(DiskSnapshot {
+            snapshot: open.database.snapshot(),
+            map: open.map.clone(),
+        }))
+    }
+
+    fn bytes(&self) -> u64 {
+        let open = self.open.read();
+        open.as_ref()
+            .map_or(0, |open| open.database.disk_space().unwrap_or(0))
+    }
+}
+
+struct DiskSnapshot {
+    snapshot: fjall::Snapshot,
+    map: Keyspace,
+}
+
+impl Snapshot for DiskSnapshot {
+    fn range(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Entries, StoreError> {
+        self.snapshot
+            .range(&self.map, from.to_vec()..to.to_vec())
+            .take(limit)
+            .map(|guard| {
+                let (key, value) = guard.into_inner().map_err(failed)?;
+                Ok((Bytes::from(key), Bytes::from(value)))
+            })
+            .collect()
+    }
+}
+
+fn range(
+    open: &RwLock<Option<Open>>,
+    from: &[u8],
+    to: &[u8],
+    limit: usize,
+    direction: Direction,
+) -> Result<Entries, StoreError> {
+    if from >= to {
+        return Ok(Vec::new());
+    }
+    let open = open.read();
+    let open = open.as_ref().ok_or_else(closed)?;
+    let scan = open.map.range(from.to_vec()..to.to_vec());
+    let take = |guard: fjall::Guard| {
+        let (key, value) = guard.into_inner().map_err(failed)?;
+        Ok((Bytes::from(key), Bytes::from(value)))
+    };
+    match direction {
+        Direction::Forward => scan.take(limit).map(take).collect(),
+        Direction::Backward => scan.rev().take(limit).map(take).collect(),
+    }
+}
+
+fn failed(error: fjall::Error) -> StoreError {
+    StoreError(error.to_string())
+}
+
+fn closed() -> StoreError {
+    StoreError("it is closed".into())
+}

@@ -1,0 +1,15 @@
+//! The ground of the house: what the logs mean, and where that is kept.
+//!
+//! Journal, pipeline and rooms stand on it; it knows none of them.
+
+pub mod change;
+pub mod disk;
+pub mod expiry;
+pub mod fold;
+pub mod frame;
+pub mod ids;
+pub mod keys;
+pub mod memory;
+pub mod name;
+pub mod store;
+pub mod view;

@@ -1,0 +1,7 @@
+//! What the server tells of itself: log lines, numbers, and whether it is ready.
+
+pub mod exporter;
+pub mod health;
+pub mod histogram;
+pub mod logs;
+pub mod metrics;
