@@ -68,7 +68,10 @@ fn parse_rate(given: &str) -> Result<Asked, String> {
     if given == "max" {
         return Ok(Asked::Max);
     }
-    given.parse().map(Asked::PerSecond).map_err(|_| "a number of messages a second, or `max`".into())
+    given
+        .parse()
+        .map(Asked::PerSecond)
+        .map_err(|_| "a number of messages a second, or `max`".into())
 }
 
 /// Exits with 1 where a promise was broken.
@@ -99,7 +102,10 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
         for (what, count) in violations {
             eprintln!("violation: {what} {count}");
         }
-        report.examples.iter().for_each(|example| eprintln!("  {example}"));
+        report
+            .examples
+            .iter()
+            .for_each(|example| eprintln!("  {example}"));
     }
     Ok(ExitCode::FAILURE)
 }
@@ -107,7 +113,8 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
 async fn load_own(args: &BenchArgs, stop: &CancellationToken) -> anyhow::Result<Report> {
     // The server inherits the limit of open files.
     bench::allow_connections(args.members.saturating_add(args.senders.saturating_mul(2)))?;
-    let program = std::env::current_exe().context("this program's own path is needed to start a server")?;
+    let program =
+        std::env::current_exe().context("this program's own path is needed to start a server")?;
     let server = OwnServer::start(&program, args.plugins.as_deref()).await?;
     let report = load(args, &server.url, Some(server.pid), stop).await;
     let stopped = server.stop().await;
@@ -116,9 +123,19 @@ async fn load_own(args: &BenchArgs, stop: &CancellationToken) -> anyhow::Result<
     Ok(report)
 }
 
-async fn load(args: &BenchArgs, url: &str, pid: Option<u32>, stop: &CancellationToken) -> anyhow::Result<Report> {
+async fn load(
+    args: &BenchArgs,
+    url: &str,
+    pid: Option<u32>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Report> {
     let target = Target::resolve(url).await?;
-    let here = target.address.ip().is_loopback().then(|| bench::listening_on(target.address.port())).flatten();
+    let here = target
+        .address
+        .ip()
+        .is_loopback()
+        .then(|| bench::listening_on(target.address.port()))
+        .flatten();
     let options = Options {
         members: args.members,
         rooms: args.rooms,
@@ -126,7 +143,9 @@ async fn load(args: &BenchArgs, url: &str, pid: Option<u32>, stop: &Cancellation
         rate: match args.rate {
             Asked::PerSecond(0) => Rate::Idle,
             Asked::PerSecond(rate) => Rate::PerSecond(rate),
-            Asked::Max => Rate::Max { window: args.window },
+            Asked::Max => Rate::Max {
+                window: args.window,
+            },
         },
         warmup: Duration::from_secs(args.warmup),
         duration: Duration::from_secs(args.seconds),
@@ -137,7 +156,9 @@ async fn load(args: &BenchArgs, url: &str, pid: Option<u32>, stop: &Cancellation
         ..Options::new(target)
     };
     let counts = Arc::new(Counts::default());
-    let progress = std::io::stderr().is_terminal().then(|| tokio::spawn(show_progress(Arc::clone(&counts))));
+    let progress = std::io::stderr()
+        .is_terminal()
+        .then(|| tokio::spawn(show_progress(Arc::clone(&counts))));
     let report = bench::run(options, counts, stop.clone()).await;
     if let Some(progress) = progress {
         progress.abort();
@@ -161,7 +182,10 @@ async fn show_progress(counts: Arc<Counts>) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     loop {
         seconds.tick().await;
-        let now = (Counts::get(&counts.acknowledged), Counts::get(&counts.deliveries));
+        let now = (
+            Counts::get(&counts.acknowledged),
+            Counts::get(&counts.deliveries),
+        );
         let connected = Counts::get(&counts.connected);
         let (accepted, delivered) = (now.0 - last.0, now.1 - last.1);
         eprint!("\r\x1b[K{connected} connected, {accepted}/s accepted, {delivered}/s delivered");
