@@ -8,6 +8,7 @@
 //!
 //! `app` composes the rooms of this house, in that order; `state` is the ground they stand on.
 
+pub mod app;
 pub mod bench;
 pub mod cli;
 pub mod client;

@@ -3,7 +3,6 @@
 //! The first SIGTERM or SIGINT starts the drain, the second one ends at once. stdout carries the address and nothing
 //! else: a script may start the server on port 0 and read its first line.
 
-use std::future::Future;
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -15,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{debug, info, warn};
 
 use super::exit::{Exit, complain};
+use crate::app::App;
 use crate::config::Config;
 use crate::config::flags::Flags;
 use crate::config::preflight::preflight;
@@ -61,7 +61,7 @@ fn start(config: Config) -> anyhow::Result<ExitCode> {
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("signals can't be listened to")?;
     let app = tokio::select! {
-        app = placeholder::App::build(config) => app?,
+        app = App::build(config) => app?,
         name = signals.next() => {
             info!(signal = name, "stopped before the start was complete");
             return Ok(Exit::Done.into());
@@ -148,67 +148,6 @@ fn raise_open_files() {
     match setrlimit(Resource::Nofile, raised) {
         Ok(()) => debug!(open_files = limit.maximum, "limit raised"),
         Err(error) => warn!(%error, open_files = limit.current, "the limit of open files stays"),
-    }
-}
-
-/// Stands where `crate::app` will: binds, and waits for the end.
-mod placeholder {
-    use super::{Config, Context, Future, SocketAddr};
-    use crate::telemetry::exporter::Exporter;
-    use crate::telemetry::health::{Health, Readiness};
-    use crate::telemetry::metrics::Metrics;
-    use tokio::net::TcpListener;
-    use tokio_util::sync::CancellationToken;
-
-    pub(super) struct App {
-        listener: TcpListener,
-        address: SocketAddr,
-        exporter: Option<Exporter>,
-        health: Health,
-    }
-
-    impl App {
-        pub(super) async fn build(config: Config) -> anyhow::Result<Self> {
-            let listen = config.listen;
-            let listener = TcpListener::bind(listen).await.with_context(|| {
-                format!("{listen} can't be listened on; choose another address with --listen")
-            })?;
-            let health = Health::default();
-            let exporter = match config.metrics {
-                Some(address) => {
-                    Some(Exporter::bind(address, Metrics::new(), health.clone()).await?)
-                }
-                None => None,
-            };
-            Ok(Self {
-                address: listener.local_addr()?,
-                listener,
-                exporter,
-                health,
-            })
-        }
-
-        pub(super) fn listen(&self) -> SocketAddr {
-            self.address
-        }
-
-        pub(super) async fn run(self, drain: impl Future<Output = ()>) -> anyhow::Result<()> {
-            let stop = CancellationToken::new();
-            self.health.set(Readiness::Ready);
-            let exporter = async {
-                if let Some(exporter) = self.exporter {
-                    exporter.run(stop.clone()).await;
-                }
-            };
-            let drained = async {
-                drain.await;
-                self.health.set(Readiness::Draining);
-                stop.cancel();
-            };
-            tokio::join!(exporter, drained);
-            drop(self.listener);
-            Ok(())
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use super::Observer;
 use super::grpc::{Service, hyper_service};
 
 /// Connections waiting to be accepted.
@@ -69,6 +70,7 @@ impl Listener {
         service: Service,
         connections: usize,
         handshake: Duration,
+        observer: Arc<dyn Observer>,
         drain: CancellationToken,
         cut: CancellationToken,
     ) {
@@ -100,9 +102,12 @@ impl Listener {
                 drain.clone(),
                 cut.clone(),
             );
+            observer.connections(connections - permits.available_permits());
+            let (observer, permits) = (observer.clone(), permits.clone());
             tasks.spawn(async move {
                 connection.await;
                 drop(permit);
+                observer.connections(connections - permits.available_permits());
             });
         }
         drop(self.listener);

@@ -47,6 +47,8 @@ pub trait Observer: Deliveries {
     fn refused(&self, code: tonic::Code);
     /// So many sessions are open.
     fn sessions(&self, open: usize);
+    /// So many connections are open.
+    fn connections(&self, open: usize);
 }
 
 /// Looks away.
@@ -60,6 +62,7 @@ impl Observer for Unobserved {
     fn acknowledged(&self, _: Duration) {}
     fn refused(&self, _: tonic::Code) {}
     fn sessions(&self, _: usize) {}
+    fn connections(&self, _: usize) {}
 }
 
 /// What all sessions and calls of this host share.
@@ -125,6 +128,12 @@ impl Gateway {
                 .map_err(|refusal| refusal.message)?;
         }
         Ok(())
+    }
+
+    /// Told of the gateway's work.
+    #[must_use]
+    pub fn observer(&self) -> &Arc<dyn Observer> {
+        &self.observer
     }
 
     /// The bounds.

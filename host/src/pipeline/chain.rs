@@ -9,7 +9,6 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::warn;
 
-use super::Observing;
 use super::scope::{At, Scope};
 use crate::plugin::{
     Blame, Effect, Fault, FormatItem, Instance, Message, Plugin, PluginSet, Policy, Roles, Run,
@@ -32,7 +31,6 @@ pub struct Chain {
     commands: BTreeMap<String, usize>,
     scope: Arc<Scope>,
     batch: usize,
-    observer: Observing,
 }
 
 /// What a judging role made of a message.
@@ -57,12 +55,7 @@ pub struct Stopped {
 
 impl Chain {
     /// Follows the sets; instances are made when they are first needed.
-    pub fn new(
-        sets: watch::Receiver<Arc<PluginSet>>,
-        scope: Arc<Scope>,
-        batch: usize,
-        observer: Observing,
-    ) -> Self {
+    pub fn new(sets: watch::Receiver<Arc<PluginSet>>, scope: Arc<Scope>, batch: usize) -> Self {
         Self {
             sets,
             version: None,
@@ -70,7 +63,6 @@ impl Chain {
             commands: BTreeMap::new(),
             scope,
             batch: batch.max(1),
-            observer,
         }
     }
 
@@ -416,7 +408,6 @@ impl Chain {
             (manifest.name.clone(), manifest.version.clone())
         });
         warn!(%plugin, %version, role, blame = %fault.blame, detail = %fault.detail, "plugin failed");
-        self.observer.failed(&plugin, fault.blame.word());
         Box::new(Failure {
             plugin,
             version,

@@ -55,8 +55,6 @@ pub trait Directory: Send + Sync {
 pub trait Observer: Send + Sync {
     /// A batch of records was decided in so long.
     fn decided(&self, records: usize, time: Duration);
-    /// A plugin failed.
-    fn failed(&self, plugin: &str, kind: &str);
     /// So many ingress records of this partition are not yet decided.
     fn lag(&self, partition: u16, records: u64);
 }
@@ -66,7 +64,6 @@ pub struct Unobserved;
 
 impl Observer for Unobserved {
     fn decided(&self, _: usize, _: Duration) {}
-    fn failed(&self, _: &str, _: &str) {}
     fn lag(&self, _: u16, _: u64) {}
 }
 

@@ -186,7 +186,6 @@ impl Owner {
             self.around.plugins.clone(),
             scope.clone(),
             self.config.batch,
-            self.around.observer.clone(),
         );
         let attempt = Attempt::begin(
             fold.clone(),

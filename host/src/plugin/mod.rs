@@ -2,9 +2,41 @@
 //!
 //! Knows components, their limits and their life; does not know rooms, journals or who asks.
 
+mod bindings;
+mod cache;
+mod captured;
+mod check;
+mod component;
+mod config;
 mod contract;
+mod convert;
+mod drive;
+mod engine;
+mod fault;
+mod folder;
+mod good;
+mod guest;
+mod keeper;
+mod limits;
+mod lines;
+mod load_error;
+mod loader;
+mod manifest;
+mod measured;
+mod outside;
+mod plugins;
+mod probe;
+mod spares;
+mod stats;
+mod ticker;
+mod version;
 
+pub use config::Config;
 pub use contract::{
     Blame, Calls, CommandInfo, Effect, Fault, FormatItem, Instance, LogLevel, Manifest, Message,
     Plugin, PluginSet, Policy, Roles, Run, Style, Target, TextBody, Timer, Verdict,
 };
+pub use engine::EngineError;
+pub use load_error::{LoadError, Reason};
+pub use plugins::{OpenError, Plugins};
+pub use stats::{Counter, Failures, PluginStats, RoleStats, Stats};

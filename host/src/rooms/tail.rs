@@ -26,10 +26,18 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// What a tail tells of its work, for metrics.
 pub trait TailObserver: Send + Sync {
-    /// An outcome was folded; its cause was stamped at this time, in milliseconds.
-    fn folded(&self, verdict: Verdict, stamped_ms: u64);
-    /// A batch of so many records was folded in so long.
-    fn batch(&self, records: usize, time: Duration);
+    /// An outcome was folded.
+    fn folded(&self, verdict: Verdict);
+    /// A batch of records was folded in so long.
+    fn batch(&self, time: Duration);
+}
+
+/// Looks away.
+pub struct Unobserved;
+
+impl TailObserver for Unobserved {
+    fn folded(&self, _: Verdict) {}
+    fn batch(&self, _: Duration) {}
 }
 
 /// See the module.
@@ -186,7 +194,7 @@ impl Tail {
         if let Some((outcomes, ingress)) = floor {
             self.trim(outcomes, ingress);
         }
-        self.observer.batch(entries.len(), began.elapsed());
+        self.observer.batch(began.elapsed());
         Ok(())
     }
 
@@ -194,8 +202,7 @@ impl Tail {
         let mut publications: Vec<Publication> = Vec::new();
         let mut answers = Vec::new();
         for outcome in decided {
-            self.observer
-                .folded(outcome.answer.verdict, outcome.time_ms);
+            self.observer.folded(outcome.answer.verdict);
             self.collect(&mut publications, outcome.made);
             if let Some(id) = outcome.id {
                 answers.push((id, outcome.answer));

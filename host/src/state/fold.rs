@@ -77,8 +77,6 @@ pub struct Decided {
     pub id: Option<Ulid>,
     /// What became of it.
     pub answer: Answer,
-    /// The gateway's stamp of what it answers, for measuring.
-    pub time_ms: u64,
     /// What members see of it.
     pub made: Made,
 }
@@ -249,10 +247,8 @@ impl Fold {
             repeats: None,
         };
         let mut id = None;
-        let mut time_ms = outcome.time_ms;
         match outcome.cause {
             Some(Cause::Ingress(cause)) => {
-                time_ms = cause.time_ms;
                 id = ulid(&cause.id);
                 self.answered(view, &cause, &mut answer)?;
             }
@@ -262,12 +258,7 @@ impl Fold {
             None => {}
         }
         expiry::expire(view, self.partition, &mut self.state)?;
-        Ok(Folded::Decided(Decided {
-            id,
-            answer,
-            time_ms,
-            made,
-        }))
+        Ok(Folded::Decided(Decided { id, answer, made }))
     }
 
     /// Notes that an ingress record is answered: its position, its lane's number, and its client id.

@@ -1,0 +1,365 @@
+//! The app: the rooms of the house, built and run in the order of a message's way, and ended in the same order.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::gateway::listener::Listener;
+use crate::gateway::{Gateway, Service};
+use crate::journal::Journal;
+use crate::journal::embedded::EmbeddedJournal;
+use crate::journal::memory::MemoryJournal;
+use crate::pipeline::{self, Owner, Surroundings};
+use crate::plugin::{self, Plugins};
+use crate::rooms::{Rooms, Tail};
+use crate::state::disk::DiskStore;
+use crate::state::ids::Partition;
+use crate::state::memory::MemoryStore;
+use crate::state::store::Store;
+use crate::telemetry::exporter::Exporter;
+use crate::telemetry::health::{Health, Readiness};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::observer::{Observed, sample};
+use crate::world::World;
+
+/// Outcomes that a partition may decide ahead of what has been read back.
+const WINDOW: usize = 4096;
+/// How long an outcome may take to be read back before an attempt is given up.
+const READ_BACK: Duration = Duration::from_secs(30);
+/// How often the store is synced, so that a start has little to fold again.
+const SYNC: Duration = Duration::from_secs(5);
+/// What is left for cutting off after the drain's time is over.
+const CUT: Duration = Duration::from_secs(2);
+
+/// A server that is ready to run.
+pub struct App {
+    config: Config,
+    listener: Listener,
+    exporter: Option<Exporter>,
+    health: Health,
+    metrics: Metrics,
+    journal: Arc<dyn Journal>,
+    disk: Option<Arc<DiskStore>>,
+    rooms: Arc<Rooms>,
+    plugins: Plugins,
+    gateway: Arc<Gateway>,
+    around: Surroundings,
+    tails: Vec<Tail>,
+}
+
+impl App {
+    /// Opens what the server stands on: what is wrong is said here, before anybody is served.
+    ///
+    /// # Errors
+    /// A port in use, a folder that can't be used, data that is not ours, a plugin that must be there and is not.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let listener = Listener::bind(config.listen).map_err(|reason| anyhow!(reason))?;
+        let health = Health::default();
+        let metrics = Metrics::new();
+        let exporter = match config.metrics {
+            Some(address) => {
+                let bound = Exporter::bind(address, metrics.clone(), health.clone()).await;
+                Some(bound.with_context(|| format!("metrics can't be served at {address}"))?)
+            }
+            None => None,
+        };
+        let (journal, store, disk) = open_data(&config)?;
+        let partitions = journal.partitions();
+        let rooms = Arc::new(Rooms::open(store.clone(), partitions)?);
+        let observed = Arc::new(Observed::new(metrics.clone(), partitions));
+
+        let mut tails = Vec::new();
+        for partition in (0..partitions).map(Partition) {
+            let tail = Tail::new(partition, journal.clone(), rooms.clone(), observed.clone());
+            tail.check().await.map_err(|reason| anyhow!(reason))?;
+            tail.catch_up().await.map_err(|reason| anyhow!(reason))?;
+            tails.push(tail);
+        }
+
+        let settings = plugin::Config::of(&config);
+        let plugins = tokio::task::spawn_blocking(move || Plugins::open(settings)).await??;
+        let world = World::system();
+        let run = world.ulid().to_bytes();
+        let gateway = Gateway::new(
+            config.limits.clone(),
+            rooms.clone(),
+            journal.clone(),
+            world.clone(),
+            plugins.set(),
+            observed.clone(),
+            run,
+        );
+        let around = Surroundings {
+            journal: journal.clone(),
+            store,
+            world,
+            plugins: plugins.set(),
+            directory: rooms.clone(),
+            observer: observed,
+            run,
+        };
+        Ok(Self {
+            config,
+            listener,
+            exporter,
+            health,
+            metrics,
+            journal,
+            disk,
+            rooms,
+            plugins,
+            gateway,
+            around,
+            tails,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Serves until `drain`; returns when everything has ended.
+    ///
+    /// # Errors
+    /// Where the log can't be claimed at the start.
+    pub async fn run(self, drain: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Self {
+            config,
+            listener,
+            exporter,
+            health,
+            metrics,
+            journal,
+            disk,
+            rooms,
+            plugins,
+            gateway,
+            around,
+            tails,
+        } = self;
+        // Ended one after the other, in the order of a message's way.
+        let [accepting, deciding, delivering, watching] =
+            [(); 4].map(|()| CancellationToken::new());
+        let cut = CancellationToken::new();
+        let (owners, readers, others) =
+            (TaskTracker::new(), TaskTracker::new(), TaskTracker::new());
+
+        for tail in tails {
+            readers.spawn(tail.run(delivering.clone()));
+        }
+        for partition in (0..rooms.partitions()).map(Partition) {
+            let folded = rooms
+                .folded(partition)
+                .ok_or_else(|| anyhow!("there is no partition {partition}"))?;
+            let owner = Owner::new(partition, around.clone(), decisions(&config), folded);
+            owners.spawn(owner.run(deciding.clone()));
+        }
+        others.spawn({
+            let (rooms, watching) = (rooms.clone(), watching.clone());
+            async move { rooms.announce(watching).await }
+        });
+        others.spawn(sample(
+            metrics,
+            journal.clone(),
+            rooms.clone(),
+            plugins.stats(),
+            watching.clone(),
+        ));
+        if let Some(disk) = disk.clone() {
+            others.spawn(keep_synced(disk, watching.clone()));
+        }
+        if let Some(exporter) = exporter {
+            others.spawn(exporter.run(watching.clone()));
+        }
+        gateway
+            .announce_run(&host_name())
+            .await
+            .map_err(|reason| anyhow!("the log takes nothing: {reason}"))?;
+
+        let reporter = tonic_health::server::HealthReporter::new();
+        let answering = tonic_health::server::HealthService::from_health_reporter(reporter.clone());
+        let health_service = tonic_health::pb::health_server::HealthServer::new(answering);
+        others.spawn(report(
+            reporter,
+            gateway.clone(),
+            health.clone(),
+            watching.clone(),
+        ));
+        let service = Service::new(gateway.clone(), health_service)?;
+        let serving = tokio::spawn(listener.run(
+            service,
+            config.limits.connections,
+            Duration::from_secs(config.limits.handshake_seconds),
+            gateway.observer().clone(),
+            accepting.clone(),
+            cut.clone(),
+        ));
+        health.set(Readiness::Ready);
+        info!(
+            data = %if config.memory { "in memory".into() } else { config.data.display().to_string() },
+            partitions = rooms.partitions(),
+            "serving"
+        );
+
+        drain.await;
+
+        health.set(Readiness::Draining);
+        accepting.cancel();
+        let orderly = async {
+            gateway.drain().await;
+            serving.await.ok();
+            deciding.cancel();
+            owners.close();
+            owners.wait().await;
+            delivering.cancel();
+            readers.close();
+            readers.wait().await;
+        };
+        if timeout(config.drain, orderly).await.is_err() {
+            warn!(
+                sessions = gateway.open_sessions(),
+                partitions = owners.len(),
+                tails = readers.len(),
+                after = ?config.drain,
+                "the drain took too long; what is still open is cut off"
+            );
+            for token in [&cut, &deciding, &delivering] {
+                token.cancel();
+            }
+            owners.close();
+            readers.close();
+            let cutting = async {
+                owners.wait().await;
+                readers.wait().await;
+            };
+            // Whoever is left then is ended with the process.
+            timeout(CUT, cutting).await.ok();
+        }
+        watching.cancel();
+        others.close();
+        timeout(CUT, others.wait()).await.ok();
+        journal.close().await;
+        if let Some(disk) = disk {
+            tokio::task::spawn_blocking(move || disk.close()).await.ok();
+        }
+        tokio::task::spawn_blocking(move || plugins.close())
+            .await
+            .ok();
+        Ok(())
+    }
+}
+
+type Data = (Arc<dyn Journal>, Arc<dyn Store>, Option<Arc<DiskStore>>);
+
+fn open_data(config: &Config) -> anyhow::Result<Data> {
+    let partitions = u16::try_from(config.partitions).unwrap_or(1);
+    if config.memory {
+        return Ok((
+            Arc::new(MemoryJournal::new(partitions)),
+            Arc::new(MemoryStore::default()),
+            None,
+        ));
+    }
+    private_folder(&config.data)?;
+    let journal = EmbeddedJournal::open(&config.data.join("journal"), partitions)?;
+    let path = config.data.join("store");
+    let disk = DiskStore::open(&path).or_else(|error| {
+        // The logs make it again.
+        warn!(%error, "the store can't be opened; making it again");
+        std::fs::remove_dir_all(&path)
+            .with_context(|| format!("{} can't be removed", path.display()))?;
+        DiskStore::open(&path).map_err(anyhow::Error::from)
+    })?;
+    let disk = Arc::new(disk);
+    Ok((Arc::new(journal), disk.clone(), Some(disk)))
+}
+
+/// The data holds what people said, and what proves their names: for the owner's eyes only.
+fn private_folder(path: &Path) -> anyhow::Result<()> {
+    let unusable = || {
+        format!(
+            "the data folder {} can't be used; choose another with --data",
+            path.display()
+        )
+    };
+    if !path.exists() {
+        std::fs::create_dir_all(path).with_context(unusable)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+            .with_context(unusable)?;
+    }
+    Ok(())
+}
+
+fn decisions(config: &Config) -> pipeline::Config {
+    pipeline::Config {
+        message_bytes: config.limits.message_bytes,
+        batch: usize::try_from(config.plugin.batch).unwrap_or(64),
+        rooms: config.limits.rooms,
+        name_hold: Duration::from_secs(config.limits.name_hold_seconds),
+        window: WINDOW,
+        read_back: READ_BACK,
+        retain_age: config.retain.age,
+        retain_bytes: config.retain.bytes,
+        own_thread: true,
+    }
+}
+
+async fn keep_synced(disk: Arc<DiskStore>, drain: CancellationToken) {
+    loop {
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => return,
+            () = tokio::time::sleep(SYNC) => {}
+        }
+        let disk = disk.clone();
+        tokio::task::spawn_blocking(move || disk.sync()).await.ok();
+    }
+}
+
+/// Tells gRPC's health service what the app and the journal say.
+async fn report(
+    reporter: tonic_health::server::HealthReporter,
+    gateway: Arc<Gateway>,
+    health: Health,
+    drain: CancellationToken,
+) {
+    use tonic_health::ServingStatus;
+    let mut changes = health.watch();
+    let mut ticks = tokio::time::interval(Duration::from_millis(500));
+    loop {
+        let serving = health.get() != Readiness::Draining && gateway.is_ready();
+        let status = if serving {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        for service in ["", "chat.v1.Chat"] {
+            reporter.set_service_status(service, status).await;
+        }
+        tokio::select! {
+            biased;
+            () = drain.cancelled() => return,
+            _ = changes.changed() => {}
+            _ = ticks.tick() => {}
+        }
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}

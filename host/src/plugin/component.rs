@@ -1,0 +1,162 @@
+//! One version of a plugin as code: compiled, linked, and asked which roles it exports.
+//!
+//! Knows the interface's names and versions; has not run a single instruction of the plugin.
+
+use wasmtime::component::{Component, InstancePre};
+use wasmtime::{AsContextMut, component::Instance};
+
+use super::Roles;
+use super::bindings::exports::chat::plugin as exports;
+use super::engine::Engine;
+use super::load_error::Reason;
+use super::outside::Outside;
+
+/// The package whose interfaces are ours.
+const PACKAGE: &str = "chat:plugin/";
+
+/// The interface version that this host serves: 1.0, and so any 1.x that uses nothing newer.
+const MAJOR: u64 = 1;
+
+/// Code that can be instantiated any number of times. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Linked {
+    pre: InstancePre<Outside>,
+    plugin: exports::plugin::GuestIndices,
+    moderation: Option<exports::moderation::GuestIndices>,
+    commands: Option<exports::commands::GuestIndices>,
+    formatting: Option<exports::formatting::GuestIndices>,
+    review: Option<exports::review::GuestIndices>,
+    timers: Option<exports::timers::GuestIndices>,
+    pub(super) roles: Roles,
+}
+
+/// One instance's functions.
+pub(super) struct Exports {
+    pub(super) plugin: exports::plugin::Guest,
+    pub(super) moderation: Option<exports::moderation::Guest>,
+    pub(super) commands: Option<exports::commands::Guest>,
+    pub(super) formatting: Option<exports::formatting::Guest>,
+    pub(super) review: Option<exports::review::Guest>,
+    pub(super) timers: Option<exports::timers::Guest>,
+}
+
+impl Linked {
+    /// # Errors
+    /// [`Reason::Interface`] for another version of the interface, [`Reason::Link`] for an import that this host does
+    /// not give, [`Reason::NoRole`] and [`Reason::NotAPlugin`].
+    pub(super) fn new(engine: &Engine, component: &Component) -> Result<Self, Reason> {
+        let roles = roles(engine, component)?;
+        let link = |error: wasmtime::Error| Reason::Link(format!("{error:#}"));
+        let pre = engine.linker().instantiate_pre(component).map_err(link)?;
+        macro_rules! role {
+            ($role:ident) => {
+                if roles.$role {
+                    Some(exports::$role::GuestIndices::new(&pre).map_err(link)?)
+                } else {
+                    None
+                }
+            };
+        }
+        Ok(Self {
+            plugin: exports::plugin::GuestIndices::new(&pre).map_err(link)?,
+            moderation: role!(moderation),
+            commands: role!(commands),
+            formatting: role!(formatting),
+            review: role!(review),
+            timers: role!(timers),
+            roles,
+            pre,
+        })
+    }
+
+    pub(super) fn pre(&self) -> &InstancePre<Outside> {
+        &self.pre
+    }
+
+    /// Finds the functions of an instance of this code.
+    ///
+    /// # Errors
+    /// When a function has another type than the interface says.
+    pub(super) fn exports(
+        &self,
+        mut store: impl AsContextMut,
+        instance: &Instance,
+    ) -> wasmtime::Result<Exports> {
+        macro_rules! role {
+            ($role:ident) => {
+                match &self.$role {
+                    Some(indices) => Some(indices.load(&mut store, instance)?),
+                    None => None,
+                }
+            };
+        }
+        Ok(Exports {
+            plugin: self.plugin.load(&mut store, instance)?,
+            moderation: role!(moderation),
+            commands: role!(commands),
+            formatting: role!(formatting),
+            review: role!(review),
+            timers: role!(timers),
+        })
+    }
+}
+
+/// Reads the roles off the exports' names, whose versions say for which interface the component was built.
+fn roles(engine: &Engine, component: &Component) -> Result<Roles, Reason> {
+    let mut roles = Roles::default();
+    let mut plugin = false;
+    let ty = component.component_type();
+    for (name, _) in ty.exports(engine.wasmtime()) {
+        let Some((interface, version)) = name
+            .strip_prefix(PACKAGE)
+            .and_then(|rest| rest.split_once('@'))
+        else {
+            continue;
+        };
+        if version
+            .split('.')
+            .next()
+            .and_then(|major| major.parse().ok())
+            != Some(MAJOR)
+        {
+            return Err(Reason::Interface(short(version).into()));
+        }
+        match interface {
+            "plugin" => plugin = true,
+            "moderation" => roles.moderation = true,
+            "commands" => roles.commands = true,
+            "formatting" => roles.formatting = true,
+            "review" => roles.review = true,
+            "timers" => roles.timers = true,
+            // A later 1.x may add roles; one that this host never calls must not be taken for one it does.
+            other => return Err(Reason::UnknownRole(other.into(), short(version).into())),
+        }
+    }
+    if !plugin {
+        return Err(Reason::NotAPlugin);
+    }
+    if roles == Roles::default() {
+        return Err(Reason::NoRole);
+    }
+    Ok(roles)
+}
+
+/// `2.0` of `2.0.0`.
+fn short(version: &str) -> &str {
+    match version.match_indices('.').nth(1) {
+        Some((at, _)) => version.get(..at).unwrap_or(version),
+        None => version,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn a_version_is_told_by_its_first_two_numbers() {
+        assert_eq!(short("2.0.0"), "2.0");
+        assert_eq!(short("2.1"), "2.1");
+        assert_eq!(short("2"), "2");
+    }
+}

@@ -1,0 +1,49 @@
+//! What the operator sets, as far as it concerns plugins.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::config::{PluginConfig, PluginDefaults};
+
+/// How plugins are found and run.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where `NAME.wasm` files are dropped in; none: no plugins.
+    pub folder: Option<PathBuf>,
+    /// Where compiled code and the last good versions are kept; none: nowhere.
+    pub kept: Option<PathBuf>,
+    /// How plugins are run, unless their own table says otherwise.
+    pub defaults: PluginDefaults,
+    /// Tables of single plugins, by name.
+    pub plugins: BTreeMap<String, PluginConfig>,
+    /// Plugins that must be there.
+    pub require: Vec<String>,
+    /// The largest message text.
+    pub message_bytes: usize,
+}
+
+impl Config {
+    /// The part of the host's settings that concerns plugins. In memory mode nothing is kept.
+    #[must_use]
+    pub fn of(config: &crate::config::Config) -> Self {
+        Self {
+            folder: config.plugins.clone(),
+            kept: (!config.memory).then(|| config.data.join("plugins")),
+            defaults: config.plugin.clone(),
+            plugins: config.plugin_settings.clone(),
+            require: config.require.clone(),
+            message_bytes: config.limits.message_bytes,
+        }
+    }
+
+    /// The most memory that any instance may have.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let own = self
+            .plugins
+            .values()
+            .filter_map(|plugin| plugin.memory_bytes);
+        own.chain([self.defaults.memory_bytes])
+            .max()
+            .unwrap_or_default()
+    }
+}

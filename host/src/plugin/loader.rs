@@ -1,0 +1,88 @@
+//! From bytes to a version that may serve: compiled, linked, described, started and tried.
+//!
+//! Does not know where the bytes come from, nor what is in force.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tracing::debug;
+
+use super::cache::Cache;
+use super::component::Linked;
+use super::config::Config;
+use super::engine::Engine;
+use super::guest::Guest;
+use super::limits::Limits;
+use super::load_error::{LoadError, Reason};
+use super::spares::Refills;
+use super::stats::Stats;
+use super::version::{Recipe, Version};
+use super::{manifest, probe};
+use crate::config::PluginConfig;
+
+/// Loads plugins, one at a time.
+pub(super) struct Loader {
+    pub(super) engine: Engine,
+    pub(super) cache: Cache,
+    pub(super) config: Config,
+    pub(super) refills: Refills,
+    pub(super) stats: Arc<Stats>,
+}
+
+impl Loader {
+    /// # Errors
+    /// Why these bytes may not serve as the plugin `name`.
+    pub(super) fn load(&self, name: &str, bytes: &[u8]) -> Result<Version, LoadError> {
+        self.try_load(name, bytes).map_err(|reason| LoadError {
+            name: name.into(),
+            reason,
+        })
+    }
+
+    fn try_load(&self, name: &str, bytes: &[u8]) -> Result<Version, Reason> {
+        if !manifest::is_name(name) {
+            return Err(Reason::Name);
+        }
+        let started = Instant::now();
+        let compiled = self.cache.component(&self.engine, bytes)?;
+        self.stats.compiled.add(u64::from(compiled.fresh));
+        let linked = Linked::new(&self.engine, &compiled.component)?;
+        debug!(
+            plugin = name,
+            cached = !compiled.fresh,
+            took_ms = started.elapsed().as_millis(),
+            "plugin compiled"
+        );
+
+        let unset = PluginConfig::default();
+        let own = self.config.plugins.get(name).unwrap_or(&unset);
+        let recipe = Recipe {
+            limits: Limits::new(&self.config.defaults, own, self.config.message_bytes),
+            engine: self.engine.clone(),
+            linked,
+            name: name.into(),
+            settings: serde_json::to_string(&own.settings)
+                .map_err(|error| Reason::Settings(error.to_string()))?,
+        };
+        let mut guest = Guest::new(
+            &recipe.engine,
+            &recipe.linked,
+            recipe.limits,
+            recipe.name.clone(),
+        )?;
+        let said = guest.describe()?;
+        let mut manifest = manifest::check(name, recipe.linked.roles, said)?;
+        guest
+            .start(&recipe.settings)?
+            .map_err(|told| Reason::Start(super::fault::one_line(&told, 512)))?;
+        probe::probe(guest, &manifest)?;
+        manifest.priority = own.priority.unwrap_or(manifest.priority);
+        Ok(Version::new(
+            manifest,
+            own.on_failure,
+            recipe,
+            self.stats.of(name),
+            self.refills.clone(),
+        ))
+    }
+}

@@ -1,0 +1,135 @@
+//! Counters that others read: what plugins did, how long it took, and how often they failed.
+//!
+//! They belong to a name and outlive its versions. Only ever rise.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Blame;
+
+/// A number that rises.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// What it has come to.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    pub(super) fn add(&self, by: u64) {
+        self.0.fetch_add(by, Relaxed);
+    }
+}
+
+/// One role of one plugin.
+#[derive(Debug, Default)]
+pub struct RoleStats {
+    /// Calls, each for a batch.
+    pub calls: Counter,
+    /// Messages, bodies, commands or timers in those calls.
+    pub messages: Counter,
+    /// Nanoseconds spent in those calls.
+    pub nanos: Counter,
+}
+
+impl RoleStats {
+    pub(super) fn called(&self, messages: usize, took: Duration) {
+        self.calls.add(1);
+        self.messages.add(messages as u64);
+        self.nanos
+            .add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    }
+}
+
+/// Failed calls, by blame.
+#[derive(Debug, Default)]
+#[allow(missing_docs)] // Each is described at `Blame`.
+pub struct Failures {
+    pub trap: Counter,
+    pub running_time: Counter,
+    pub wall_clock: Counter,
+    pub memory: Counter,
+    pub answer: Counter,
+    pub host: Counter,
+}
+
+impl Failures {
+    /// The counter of one blame.
+    pub fn of(&self, blame: Blame) -> &Counter {
+        match blame {
+            Blame::Trap => &self.trap,
+            Blame::RunningTime => &self.running_time,
+            Blame::WallClock => &self.wall_clock,
+            Blame::Memory => &self.memory,
+            Blame::Answer => &self.answer,
+            Blame::Host => &self.host,
+        }
+    }
+}
+
+/// One plugin, over all its versions.
+#[derive(Debug, Default)]
+#[allow(missing_docs)] // A role each.
+pub struct PluginStats {
+    pub moderation: RoleStats,
+    pub commands: RoleStats,
+    pub formatting: RoleStats,
+    pub review: RoleStats,
+    pub timers: RoleStats,
+    /// Calls and starts that failed.
+    pub failures: Failures,
+    /// Instances handed to partitions.
+    pub instances: Counter,
+    /// Instances for which a spare was ready.
+    pub spares: Counter,
+}
+
+impl PluginStats {
+    /// The roles by name, in the order in which they are called.
+    pub fn roles(&self) -> [(&'static str, &RoleStats); 5] {
+        [
+            ("moderation", &self.moderation),
+            ("commands", &self.commands),
+            ("formatting", &self.formatting),
+            ("review", &self.review),
+            ("timers", &self.timers),
+        ]
+    }
+}
+
+/// All plugins.
+#[derive(Debug, Default)]
+pub struct Stats {
+    // Locked when a plugin is loaded and when metrics are read; calls go to the plugin's own counters.
+    plugins: Mutex<BTreeMap<String, Arc<PluginStats>>>,
+    /// Versions that took effect after the start.
+    pub reloads: Counter,
+    /// Versions that were refused after the start.
+    pub refused: Counter,
+    /// Plugins compiled, rather than loaded from the cache.
+    pub compiled: Counter,
+}
+
+impl Stats {
+    /// Every plugin there has been since the start, by name.
+    pub fn plugins(&self) -> Vec<(String, Arc<PluginStats>)> {
+        let plugins = self.plugins.lock();
+        plugins
+            .iter()
+            .map(|(name, stats)| (name.clone(), stats.clone()))
+            .collect()
+    }
+
+    pub(super) fn of(&self, plugin: &str) -> Arc<PluginStats> {
+        self.plugins
+            .lock()
+            .entry(plugin.to_owned())
+            .or_default()
+            .clone()
+    }
+}

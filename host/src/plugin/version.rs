@@ -1,0 +1,137 @@
+//! One version of a plugin that may serve: its instances, and a spare one that waits to be taken.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::component::Linked;
+use super::engine::Engine;
+use super::guest::Guest;
+use super::limits::Limits;
+use super::measured::Measured;
+use super::spares::Refills;
+use super::stats::PluginStats;
+use super::{Blame, Calls, Fault, Instance, Manifest, Plugin, Policy};
+
+/// How many instances wait.
+const SPARES: usize = 1;
+
+/// What instances are made of.
+pub(super) struct Recipe {
+    pub(super) engine: Engine,
+    pub(super) linked: Linked,
+    pub(super) limits: Limits,
+    pub(super) name: Arc<str>,
+    /// A JSON object.
+    pub(super) settings: String,
+}
+
+impl Recipe {
+    /// A started instance.
+    ///
+    /// # Errors
+    /// A fault of the start, or the plugin's own refusal to start, which is a breach: it started before.
+    pub(super) fn make(&self) -> Result<Guest, Fault> {
+        let mut guest = Guest::new(&self.engine, &self.linked, self.limits, self.name.clone())?;
+        match guest.start(&self.settings)? {
+            Ok(()) => Ok(guest),
+            Err(told) => Err(Fault::new(
+                Blame::Answer,
+                &format!("it does not start: {told}"),
+            )),
+        }
+    }
+}
+
+/// A version in force.
+pub(super) struct Version {
+    manifest: Manifest,
+    on_failure: Option<Policy>,
+    stock: Arc<Stock>,
+    refills: Refills,
+}
+
+/// The instances that wait; shared with the thread that makes them.
+pub(super) struct Stock {
+    recipe: Recipe,
+    stats: Arc<PluginStats>,
+    // Taken by partitions' threads and filled by the spares' thread; held for a push or a pop.
+    spares: Mutex<Vec<Guest>>,
+}
+
+impl Stock {
+    /// Makes what is missing. A fault is left to whoever needs an instance and meets it again.
+    pub(super) fn fill(&self) {
+        while self.spares.lock().len() < SPARES {
+            let Ok(guest) = self.recipe.make() else {
+                return;
+            };
+            self.spares.lock().push(guest);
+        }
+    }
+}
+
+impl Version {
+    pub(super) fn new(
+        manifest: Manifest,
+        on_failure: Option<Policy>,
+        recipe: Recipe,
+        stats: Arc<PluginStats>,
+        refills: Refills,
+    ) -> Self {
+        let stock = Arc::new(Stock {
+            recipe,
+            stats,
+            spares: Mutex::default(),
+        });
+        refills.ask(&stock);
+        Self {
+            manifest,
+            on_failure,
+            stock,
+            refills,
+        }
+    }
+}
+
+impl Plugin for Version {
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    fn policy(&self, judging: bool) -> Policy {
+        let default = if judging {
+            Policy::Withhold
+        } else {
+            Policy::Allow
+        };
+        self.on_failure.unwrap_or(default)
+    }
+
+    fn instance(&self, calls: Arc<dyn Calls>) -> Result<Box<dyn Instance>, Fault> {
+        let stats = &self.stock.stats;
+        let spare = self.stock.spares.lock().pop();
+        let made = match spare {
+            Some(guest) => {
+                stats.spares.add(1);
+                Ok(guest)
+            }
+            None => self.stock.recipe.make(),
+        };
+        self.refills.ask(&self.stock);
+        match made {
+            Ok(mut guest) => {
+                stats.instances.add(1);
+                guest.serve(calls);
+                Ok(Box::new(Measured {
+                    guest,
+                    stats: stats.clone(),
+                }))
+            }
+            Err(fault) => {
+                stats.failures.of(fault.blame).add(1);
+                Err(fault)
+            }
+        }
+    }
+}

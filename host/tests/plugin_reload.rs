@@ -1,0 +1,337 @@
+//! Reload is atomic: what does not prove itself never replaces what works, and a start survives a broken file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)] // Tests.
+
+mod plugin_support;
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chat_host::plugin::{OpenError, Plugins, Policy, Reason, Verdict};
+use plugin_support::{House, Memory, find, hostile, message, patched, plugin, until};
+
+/// The hostile plugin under another version of the same length.
+fn version(name: &str) -> Vec<u8> {
+    patched(hostile(), "1.0.0+first", name)
+}
+
+/// Without the role `review`: its export is renamed to what is not ours.
+fn without_review(name: &str) -> Vec<u8> {
+    patched(&version(name), "chat:plugin/review@", "chat:plugim/review@")
+}
+
+fn in_force(plugins: &Plugins) -> Option<String> {
+    find(&plugins.set().borrow(), "hostile").map(|plugin| plugin.manifest().version.clone())
+}
+
+fn works(plugins: &Plugins) {
+    let mut it = plugin(plugins, "hostile")
+        .instance(Arc::new(Memory::default()))
+        .unwrap();
+    assert_eq!(it.moderate(&[message("hello")]), Ok(vec![Verdict::Allow]));
+}
+
+#[test]
+fn a_new_version_takes_effect_as_a_whole_and_raises_the_sets_version() {
+    let house = House::hostile("");
+    let plugins = house.open().unwrap();
+    let before = plugins.set().borrow().clone();
+    let mut old = plugin(&plugins, "hostile")
+        .instance(Arc::new(Memory::default()))
+        .unwrap();
+
+    house.put("hostile", &version("2.0.0+other"));
+    until("the new version serves", || {
+        in_force(&plugins).as_deref() == Some("2.0.0+other")
+    });
+
+    works(&plugins);
+    assert_eq!(plugins.set().borrow().version, before.version + 1);
+    assert_eq!(plugins.stats().reloads.get(), 1);
+    // What a partition still holds goes on until it swaps, between two messages.
+    assert_eq!(old.moderate(&[message("hello")]), Ok(vec![Verdict::Allow]));
+    assert_eq!(before.plugins[0].manifest().version, "1.0.0+first");
+}
+
+#[test]
+fn what_does_not_prove_itself_never_replaces_what_works() {
+    let house = House::hostile("");
+    let plugins = house.open().unwrap();
+    let whole = version("2.0.0+other");
+    let refused: [(&str, Vec<u8>); 5] = [
+        ("not a component", b"hello".to_vec()),
+        ("the beginning of one", whole[..whole.len() - 1000].to_vec()),
+        ("one that lacks a role", without_review("2.0.0+other")),
+        (
+            "one of a later interface",
+            patched(&whole, "@1.0.0", "@2.0.0"),
+        ),
+        (
+            "one of another name",
+            patched(&whole, "hostile2.0.0", "Hostile2.0.0"),
+        ),
+    ];
+    for (count, (what, bytes)) in (1..).zip(&refused) {
+        house.put("hostile", bytes);
+        until(what, || plugins.stats().refused.get() == count);
+        assert_eq!(in_force(&plugins).as_deref(), Some("1.0.0+first"), "{what}");
+        works(&plugins);
+    }
+    assert_eq!(plugins.set().borrow().version, 1);
+
+    house.put("hostile", &whole);
+    until("the good one serves", || {
+        in_force(&plugins).as_deref() == Some("2.0.0+other")
+    });
+}
+
+#[test]
+fn a_refused_file_is_tried_once() {
+    let house = House::hostile("");
+    let plugins = house.open().unwrap();
+    house.put("hostile", b"hello");
+    until("it is refused", || plugins.stats().refused.get() == 1);
+    // Another plugin's arrival shows that the folder was looked at again.
+    house.put("another", b"hello");
+    until("another is refused", || plugins.stats().refused.get() == 2);
+    assert_eq!(plugins.stats().refused.get(), 2);
+}
+
+#[test]
+fn a_file_that_is_written_in_pieces_is_read_whole() {
+    let house = House::hostile("");
+    let plugins = house.open().unwrap();
+    let whole = version("2.0.0+other");
+    for pieces in 1..=20 {
+        house.put("hostile", &whole[..whole.len() * pieces / 20]);
+        std::thread::park_timeout(Duration::from_millis(30));
+    }
+    until("the new version serves", || {
+        in_force(&plugins).as_deref() == Some("2.0.0+other")
+    });
+    assert_eq!(plugins.stats().refused.get(), 0, "no prefix was tried");
+}
+
+#[test]
+fn the_operator_may_let_a_version_lose_roles() {
+    let mut house = House::hostile("");
+    house
+        .config
+        .plugins
+        .get_mut("hostile")
+        .unwrap()
+        .may_lose_roles = true;
+    let plugins = house.open().unwrap();
+    house.put("hostile", &without_review("2.0.0+other"));
+    until("it serves", || {
+        in_force(&plugins).as_deref() == Some("2.0.0+other")
+    });
+    assert!(!plugin(&plugins, "hostile").manifest().roles.review);
+}
+
+#[test]
+fn a_start_does_not_let_roles_be_lost_either() {
+    let house = House::hostile("");
+    house.open().unwrap().close();
+    house.put("hostile", &without_review("2.0.0+other"));
+    let plugins = house.open().unwrap();
+    assert_eq!(in_force(&plugins).as_deref(), Some("1.0.0+first"));
+}
+
+#[test]
+fn a_removal_counts_after_two_seconds_without_a_successor() {
+    let house = House::hostile("");
+    let plugins = house.open().unwrap();
+    let removed = Instant::now();
+    std::fs::remove_file(house.path("hostile")).unwrap();
+    until("it is out of force", || in_force(&plugins).is_none());
+    assert!(
+        removed.elapsed() >= Duration::from_secs(2),
+        "{:?}",
+        removed.elapsed()
+    );
+    assert!(plugins.set().borrow().plugins.is_empty());
+
+    house.put("hostile", hostile());
+    until("it is back", || in_force(&plugins).is_some());
+    works(&plugins);
+}
+
+#[test]
+fn a_build_that_deletes_before_it_writes_is_a_replacement() {
+    let house = House::hostile("");
+    let plugins = house.open().unwrap();
+    let mut set = plugins.set();
+    set.borrow_and_update();
+    std::fs::remove_file(house.path("hostile")).unwrap();
+    std::thread::park_timeout(Duration::from_millis(500));
+    house.put("hostile", &version("2.0.0+other"));
+    until("a set is published", || set.has_changed().unwrap());
+    assert_eq!(
+        in_force(&plugins).as_deref(),
+        Some("2.0.0+other"),
+        "it was never out of force"
+    );
+}
+
+#[test]
+fn the_last_good_version_serves_at_a_start_where_the_file_is_broken() {
+    let house = House::hostile("");
+    house.open().unwrap().close();
+    house.put("hostile", b"broken");
+    let plugins = house.open().unwrap();
+    assert_eq!(in_force(&plugins).as_deref(), Some("1.0.0+first"));
+    works(&plugins);
+
+    house.put("hostile", &version("2.0.0+other"));
+    until("the mended one serves", || {
+        in_force(&plugins).as_deref() == Some("2.0.0+other")
+    });
+}
+
+#[test]
+fn a_broken_file_without_a_last_good_version_fails_the_start_and_names_the_plugin() {
+    let house = House::new();
+    house.put("hostile", b"broken");
+    let error = house.open().err().expect("the start fails").to_string();
+    assert!(
+        error.starts_with("the plugin `hostile` does not load: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_required_plugin_must_be_there() {
+    let mut house = House::hostile("");
+    house.config.require = vec!["hostile".into(), "wordlist".into()];
+    let error = house.open().err().expect("the start fails").to_string();
+    assert!(
+        error.starts_with("the plugin `wordlist` does not load: it is required"),
+        "{error}"
+    );
+    house.config.require.pop();
+    house.open().unwrap();
+}
+
+#[test]
+fn a_start_without_plugins_works_and_without_their_folder_does_not() {
+    let mut house = House::new();
+    let plugins = house.open().unwrap();
+    assert!(plugins.set().borrow().plugins.is_empty());
+    plugins.close();
+
+    std::fs::remove_dir(house.config.folder.as_ref().unwrap()).unwrap();
+    let error = house.open().err().expect("the start fails");
+    assert!(matches!(error, OpenError::Folder { .. }), "{error}");
+
+    house.config.folder = None;
+    assert!(house.open().unwrap().set().borrow().plugins.is_empty());
+    house.config.require = vec!["wordlist".into()];
+    assert!(house.open().is_err());
+}
+
+#[test]
+fn a_second_start_compiles_nothing() {
+    let house = House::new();
+    house.put("hostile", hostile());
+    let first = house.open().unwrap();
+    assert_eq!(first.stats().compiled.get(), 1);
+    first.close();
+    let started = Instant::now();
+    let second = house.open().unwrap();
+    println!("a start from the cache took {:?}", started.elapsed());
+    assert_eq!(second.stats().compiled.get(), 0);
+    works(&second);
+}
+
+#[test]
+fn code_in_a_folder_that_others_can_enter_is_not_run() {
+    let house = House::hostile("");
+    let code = house.kept("code");
+    std::fs::set_permissions(&code, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let plugins = house.open().unwrap();
+    assert_eq!(plugins.stats().compiled.get(), 1);
+    works(&plugins);
+}
+
+#[test]
+fn damaged_code_is_compiled_again() {
+    let house = House::hostile("");
+    for entry in std::fs::read_dir(house.kept("code")).unwrap() {
+        std::fs::write(entry.unwrap().path(), b"damaged").unwrap();
+    }
+    let plugins = house.open().unwrap();
+    assert_eq!(plugins.stats().compiled.get(), 1);
+    works(&plugins);
+}
+
+#[test]
+fn a_link_out_of_the_folder_is_refused() {
+    let house = House::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::write(elsewhere.path().join("hostile.wasm"), hostile()).unwrap();
+    symlink(elsewhere.path().join("hostile.wasm"), house.path("hostile")).unwrap();
+    match house.open().err() {
+        Some(OpenError::Load(error)) => assert_eq!(error.reason, Reason::OutsideFolder),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_unreadable_folder_removes_nothing() {
+    let house = House::hostile("");
+    let plugins = house.open().unwrap();
+    let folder = house.config.folder.clone().unwrap();
+    let aside = folder.with_extension("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    std::thread::park_timeout(Duration::from_secs(3));
+    works(&plugins);
+    std::fs::rename(&aside, &folder).unwrap();
+    house.put("hostile", &version("2.0.0+other"));
+    until("the folder is followed again", || {
+        in_force(&plugins).as_deref() == Some("2.0.0+other")
+    });
+}
+
+#[test]
+fn the_operators_priority_and_policy_go_before_the_plugins() {
+    let mut house = House::hostile("");
+    let plugins = house.open().unwrap();
+    let it = plugin(&plugins, "hostile");
+    assert_eq!(it.manifest().priority, 7);
+    assert_eq!(
+        (it.policy(true), it.policy(false)),
+        (Policy::Withhold, Policy::Allow)
+    );
+    drop(plugins);
+
+    let own = house.config.plugins.get_mut("hostile").unwrap();
+    own.priority = Some(-1);
+    own.on_failure = Some(Policy::Allow);
+    let plugins = house.open().unwrap();
+    let it = plugin(&plugins, "hostile");
+    assert_eq!(it.manifest().priority, -1);
+    assert_eq!(
+        (it.policy(true), it.policy(false)),
+        (Policy::Allow, Policy::Allow)
+    );
+}
+
+#[test]
+fn closing_leaves_instances_usable_and_swaps_nothing() {
+    let house = House::hostile("");
+    let plugins = house.open().unwrap();
+    let set = plugins.set();
+    let mut it = plugin(&plugins, "hostile")
+        .instance(Arc::new(Memory::default()))
+        .unwrap();
+    plugins.close();
+    house.put("hostile", &version("2.0.0+other"));
+    assert_eq!(it.moderate(&[message("hello")]), Ok(vec![Verdict::Allow]));
+    assert!(set.has_changed().is_err(), "the sender is gone");
+}
