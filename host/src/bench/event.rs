@@ -4,8 +4,8 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-/// `ServerFrame.room_event`: field 6, length-delimited.
-const ROOM_EVENT: u8 = 6 << 3 | 2;
+/// `ServerFrame.room_event`: field 4, length-delimited.
+const ROOM_EVENT: u8 = 4 << 3 | 2;
 
 /// A room event that is not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -246,7 +246,8 @@ pub fn put_credit(out: &mut BytesMut, bytes: u32) {
     }
 }
 
-fn put_header(out: &mut BytesMut, length: usize, kind: u8, flags: u8, stream: u32) {
+/// What every frame begins with.
+pub fn put_header(out: &mut BytesMut, length: usize, kind: u8, flags: u8, stream: u32) {
     out.put_uint(length as u64, 3);
     out.put_u8(kind);
     out.put_u8(flags);

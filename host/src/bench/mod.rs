@@ -15,6 +15,8 @@ mod content;
 mod counts;
 mod descriptors;
 mod event;
+#[cfg(test)]
+mod fake;
 mod http2;
 mod latency;
 mod ledger;
@@ -22,6 +24,8 @@ mod member;
 mod messages;
 mod options;
 mod pace;
+#[cfg(test)]
+mod planted;
 mod position;
 mod process;
 mod report;

@@ -12,6 +12,25 @@ pub fn cpu(pid: u32) -> Option<Duration> {
     ))
 }
 
+/// Processor time of this process's threads whose names begin so.
+pub fn cpu_of_threads(name: &str) -> Option<Duration> {
+    let threads = fs::read_dir("/proc/self/task")
+        .ok()?
+        .flatten()
+        .filter(|thread| {
+            fs::read_to_string(thread.path().join("comm"))
+                .is_ok_and(|found| found.starts_with(name))
+        });
+    let spent = threads.map(|thread| {
+        let schedstat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        let ns = schedstat.split_ascii_whitespace().next()?.parse().ok()?;
+        Some(Duration::from_nanos(ns))
+    });
+    spent
+        .sum::<Option<Duration>>()
+        .filter(|spent| !spent.is_zero())
+}
+
 /// Memory that is the process's alone and backed by no file.
 pub fn memory_bytes(pid: u32) -> Option<u64> {
     anonymous_bytes(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)

@@ -19,7 +19,7 @@ pub struct Window {
     pub acknowledged: u64,
     /// Processor time of the server.
     pub server_cpu: Option<Duration>,
-    /// Processor time of this process.
+    /// Processor time of the generator.
     pub own_cpu: Option<Duration>,
 }
 

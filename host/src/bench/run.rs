@@ -14,7 +14,7 @@ use super::options::{Options, OptionsError, Rate};
 use super::process;
 use super::report::{Report, Window};
 use super::shared::{Phase, Shared};
-use super::workers::{Opened, Refusal, Workers};
+use super::workers::{Opened, Refusal, THREADS, Workers};
 
 /// The server's views of who is there, sent about once a second, have passed after it.
 const IDLE: Duration = Duration::from_millis(1_500);
@@ -218,7 +218,7 @@ impl Moment {
             deliveries: Counts::get(&shared.counts.deliveries),
             acknowledged: Counts::get(&shared.counts.acknowledged),
             server_cpu: shared.options.server_pid.and_then(process::cpu),
-            own_cpu: process::cpu(std::process::id()),
+            own_cpu: process::cpu_of_threads(THREADS),
         }
     }
 

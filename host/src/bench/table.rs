@@ -12,10 +12,12 @@ const BAR: u64 = 50;
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let load = format!(
-            "{} members, {} rooms, {} senders",
-            self.members, self.rooms, self.senders
-        );
+        let load = [
+            counted(self.members, "member"),
+            counted(self.rooms, "room"),
+            counted(self.senders, "sender"),
+        ]
+        .join(", ");
         row(
             f,
             "load",
@@ -138,6 +140,11 @@ fn doublings(latencies: &Histogram<u64>) -> Vec<(u64, u64, u64)> {
         .collect()
 }
 
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", grouped(count as f64))
+}
+
 /// 1234567.8 as 1,234,568.
 fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
@@ -195,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_clean_report_reads_well() {
-        insta::assert_snapshot!(report(0).to_string(), @"");
+        insta::assert_snapshot!(report(0).to_string());
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub struct Refusal {
 /// Told once by each session: it is open, or why not.
 pub type Opened = Result<(), Refusal>;
 
+/// The threads' names begin so.
+pub const THREADS: &str = "bench-";
+
 /// Threads at work.
 #[derive(Debug)]
 pub struct Workers {
@@ -59,7 +62,7 @@ impl Workers {
             };
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let end = workers.end.clone();
-            let name = format!("bench-{index}");
+            let name = format!("{THREADS}{index}");
             let thread = std::thread::Builder::new().name(name).spawn(move || {
                 runtime.block_on(async move {
                     share.spawn();
