@@ -32,14 +32,6 @@ pub trait TailObserver: Send + Sync {
     fn batch(&self, time: Duration);
 }
 
-/// Looks away.
-pub struct Unobserved;
-
-impl TailObserver for Unobserved {
-    fn folded(&self, _: Verdict) {}
-    fn batch(&self, _: Duration) {}
-}
-
 /// See the module.
 pub struct Tail {
     partition: Partition,
