@@ -19,7 +19,7 @@ use super::pace::{Alarm, Schedule};
 use super::session::{Identity, RESOURCE_EXHAUSTED};
 use super::shared::{Phase, Sending, Shared};
 use crate::proto::v1::{
-    ClientFrame, Result as Outcome, Send, ServerFrame, client_frame, server_frame::Frame,
+    ClientFrame, Join, Result as Outcome, Send, ServerFrame, client_frame, server_frame::Frame,
 };
 
 /// Unacknowledged messages of one sender at a fixed rate, below what a server allows a session (256). Beyond it they
@@ -27,6 +27,8 @@ use crate::proto::v1::{
 const UNACKNOWLEDGED: usize = 200;
 /// Frames around a text: id, room, prefixes.
 const OVERHEAD_BYTES: usize = 256;
+/// The tag of `ServerFrame.room_event`: field 4, length-delimited.
+const ROOM_EVENT: u8 = 4 << 3 | 2;
 /// gRPC's UNAVAILABLE.
 const UNAVAILABLE: u32 = 14;
 
@@ -92,9 +94,30 @@ impl Sender {
     /// # Errors
     /// Why it could not.
     pub async fn enter(&mut self) -> Result<Connection, Broken> {
-        let (connection, _) = self.identity.open(&self.shared, None).await?;
+        let (mut connection, _) = self.identity.open(&self.shared, None).await?;
+        self.join_all(&mut connection);
         self.shared.counts.connected.fetch_add(1, Ordering::Relaxed);
         Ok(connection)
+    }
+
+    /// Only members may send. The server takes frames in order, so nobody waits for the answers.
+    fn join_all(&self, connection: &mut Connection) {
+        let Some(sending) = self.shared.senders.get(self.index) else {
+            return;
+        };
+        for room in sending
+            .rooms
+            .iter()
+            .filter_map(|room| self.shared.rooms.get(*room))
+        {
+            connection.send(&ClientFrame {
+                frame: Some(client_frame::Frame::Join(Join {
+                    room: room.name.clone(),
+                    after: None,
+                    last: 0,
+                })),
+            });
+        }
     }
 
     /// Sends until the run drops it, or the stream ends and is not to be resumed.
@@ -110,6 +133,7 @@ impl Sender {
                 return;
             }
             connection = self.identity.reopen(&self.shared, None).await.0;
+            self.join_all(&mut connection);
             self.shared.counts.connected.fetch_add(1, Ordering::Relaxed);
             if let Some(sending) = self.shared.senders.get(self.index) {
                 self.answers.again = sending.ledger.lock().unacknowledged().collect();
@@ -236,6 +260,10 @@ impl Wait {
 
 impl Answers {
     fn take(&mut self, frame: &[u8], sending: &Sending) {
+        // Events are the members' to verify: the field's tag is enough to pass over them.
+        if frame.first() == Some(&ROOM_EVENT) {
+            return;
+        }
         let shared = Arc::clone(&self.shared);
         let counts = &shared.counts;
         let Ok(ServerFrame { frame: Some(frame) }) = ServerFrame::decode(frame) else {

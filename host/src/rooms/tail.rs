@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::channel::Source;
 use super::{Rooms, rebuild};
@@ -173,7 +173,7 @@ impl Tail {
                 Folded::Decided(outcome) => decided.push(outcome),
                 Folded::Floored { outcomes, ingress } => floor = Some((outcomes, ingress)),
                 Folded::Claimed => {
-                    info!(partition = %self.partition, generation = %fold.generation(), "claimed");
+                    debug!(partition = %self.partition, generation = %fold.generation(), "claimed");
                 }
                 Folded::Dropped => {}
             }
