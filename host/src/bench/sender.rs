@@ -14,12 +14,13 @@ use super::connection::Connection;
 use super::content::MessageKey;
 use super::counts::Counts;
 use super::latency::Recorder;
+use super::listener::Listener;
 use super::options::Rate;
 use super::pace::{Alarm, Schedule};
 use super::session::{Identity, RESOURCE_EXHAUSTED};
 use super::shared::{Phase, Sending, Shared};
 use crate::proto::v1::{
-    ClientFrame, Join, Result as Outcome, Send, ServerFrame, client_frame, server_frame::Frame,
+    ClientFrame, Result as Outcome, Send, ServerFrame, client_frame, server_frame::Frame,
 };
 
 /// Unacknowledged messages of one sender at a fixed rate, below what a server allows a session (256). Beyond it they
@@ -27,8 +28,6 @@ use crate::proto::v1::{
 const UNACKNOWLEDGED: usize = 200;
 /// Frames around a text: id, room, prefixes.
 const OVERHEAD_BYTES: usize = 256;
-/// The tag of `ServerFrame.room_event`: field 4, length-delimited.
-const ROOM_EVENT: u8 = 4 << 3 | 2;
 /// gRPC's UNAVAILABLE.
 const UNAVAILABLE: u32 = 14;
 
@@ -38,6 +37,7 @@ pub struct Sender {
     shared: Arc<Shared>,
     index: usize,
     identity: Identity,
+    listener: Listener,
     answers: Answers,
     schedule: Option<Schedule>,
     alarm: Alarm,
@@ -67,12 +67,14 @@ impl Sender {
         index: usize,
         recorder: &Arc<Recorder>,
     ) -> std::io::Result<Self> {
-        let name = shared
-            .senders
-            .get(index)
-            .map(|sending| sending.name.clone());
+        let sending = shared.senders.get(index);
+        let name = sending.map(|sending| sending.name.clone());
+        let seats = sending.map_or(0..0, |sending| {
+            sending.first_seat..sending.first_seat + sending.rooms.len()
+        });
         Ok(Self {
             identity: Identity::new(name.unwrap_or_default()),
+            listener: Listener::new(shared, seats, recorder),
             answers: Answers {
                 shared: Arc::clone(shared),
                 recorder: Arc::clone(recorder),
@@ -94,30 +96,11 @@ impl Sender {
     /// # Errors
     /// Why it could not.
     pub async fn enter(&mut self) -> Result<Connection, Broken> {
-        let (mut connection, _) = self.identity.open(&self.shared, None).await?;
-        self.join_all(&mut connection);
+        let joins = self.listener.enter();
+        let (connection, joined) = self.identity.open(&self.shared, &joins).await?;
+        self.listener.begin(&joined);
         self.shared.counts.connected.fetch_add(1, Ordering::Relaxed);
         Ok(connection)
-    }
-
-    /// Only members may send. The server takes frames in order, so nobody waits for the answers.
-    fn join_all(&self, connection: &mut Connection) {
-        let Some(sending) = self.shared.senders.get(self.index) else {
-            return;
-        };
-        for room in sending
-            .rooms
-            .iter()
-            .filter_map(|room| self.shared.rooms.get(*room))
-        {
-            connection.send(&ClientFrame {
-                frame: Some(client_frame::Frame::Join(Join {
-                    room: room.name.clone(),
-                    after: None,
-                    last: 0,
-                })),
-            });
-        }
     }
 
     /// Sends until the run drops it, or the stream ends and is not to be resumed.
@@ -132,9 +115,10 @@ impl Sender {
                 });
                 return;
             }
-            connection = self.identity.reopen(&self.shared, None).await.0;
-            self.join_all(&mut connection);
-            self.shared.counts.connected.fetch_add(1, Ordering::Relaxed);
+            connection = self
+                .identity
+                .reopen(&self.shared, &self.listener.resume())
+                .await;
             if let Some(sending) = self.shared.senders.get(self.index) {
                 self.answers.again = sending.ledger.lock().unacknowledged().collect();
             }
@@ -150,10 +134,15 @@ impl Sender {
         loop {
             let loading = *phase.borrow_and_update() == Phase::Load;
             let wait = self.say_what_is_due(&mut connection, sending, loading);
-            let answers = &mut self.answers;
+            let (answers, listener) = (&mut self.answers, &mut self.listener);
             tokio::select! {
                 biased;
-                ended = connection.exchange(|frame| answers.take(frame, sending)) => {
+                ended = connection.exchange(|frame| {
+                    if !listener.hear(frame) {
+                        answers.take(frame, sending);
+                    }
+                }) => {
+                    listener.end_batch();
                     if let Err(cut) = ended {
                         return answers.goodbye.take().map_or(cut, Broken::Goodbye);
                     }
@@ -260,10 +249,6 @@ impl Wait {
 
 impl Answers {
     fn take(&mut self, frame: &[u8], sending: &Sending) {
-        // Events are the members' to verify: the field's tag is enough to pass over them.
-        if frame.first() == Some(&ROOM_EVENT) {
-            return;
-        }
         let shared = Arc::clone(&self.shared);
         let counts = &shared.counts;
         let Ok(ServerFrame { frame: Some(frame) }) = ServerFrame::decode(frame) else {
