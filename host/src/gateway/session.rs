@@ -69,7 +69,9 @@ pub async fn serve<S>(
 ) where
     S: Stream<Item = Result<v1::ClientFrame, Status>> + Unpin + Send,
 {
-    let status = match greet(&gateway, address, &mut inbound, &out).await {
+    // What happens once is boxed, here and below: a session's task is as large as the largest of its steps, for as long
+    // as it lives.
+    let status = match Box::pin(greet(&gateway, address, &mut inbound, &out)).await {
         Ok((permit, session)) => {
             let status = run(session, inbound).await;
             drop(permit);
@@ -156,7 +158,7 @@ where
     }
     let drain = session.gateway.drain.clone();
     let (entrance, rooms) = (&session.gateway.entrance, &session.gateway.rooms);
-    people::detach(entrance, rooms, &session.person, drain).await;
+    Box::pin(people::detach(entrance, rooms, &session.person, drain)).await;
     status
 }
 
@@ -234,7 +236,7 @@ impl Session {
             let listens = open && under_way < self.gateway.limits.sends_in_flight;
             tokio::select! {
                 biased;
-                () = drain.cancelled() => return self.goodbye().await,
+                () = drain.cancelled() => return Box::pin(self.goodbye()).await,
                 // The connection dropped the body: nobody reads.
                 () = self.out.closed() => return Status::cancelled("the client has left"),
                 Some(acked) = self.acks.next(), if !self.acks.is_empty() => {
@@ -275,12 +277,12 @@ impl Session {
             }
             Some(client_frame::Frame::Join(join)) => {
                 let room = join.room.clone();
-                if let Err(refusal) = self.join(join).await? {
+                if let Err(refusal) = Box::pin(self.join(join)).await? {
                     self.refuse(&refusal, &room, "").await?;
                 }
             }
             Some(client_frame::Frame::Leave(leave)) => {
-                if let Err(refusal) = self.leave(&leave.room).await? {
+                if let Err(refusal) = Box::pin(self.leave(&leave.room)).await? {
                     self.refuse(&refusal, &leave.room, "").await?;
                 }
             }
