@@ -58,11 +58,13 @@ impl Check<'_> {
         let who = member.name.as_str();
         let mut rooms: BTreeMap<&str, u64> = BTreeMap::new();
         let mut private: BTreeMap<u32, u64> = BTreeMap::new();
-        let mut person = 0;
+        let person = member.person;
         for seen in &member.seen {
             match seen {
                 Seen::Welcome(welcome, asked) => {
-                    person = welcome.person;
+                    if welcome.person != person {
+                        self.says(who, format!("was person {}, and is {person}", welcome.person));
+                    }
                     for position in &welcome.private_positions {
                         let last = private.get(&position.partition).copied();
                         let wanted = asked.get(&position.partition).copied();
@@ -172,7 +174,7 @@ impl Check<'_> {
         if !member.is_done {
             self.says(who, format!("is not done: {:?}", member.open));
         }
-        let person = self.person(member);
+        let person = member.person;
         let mut verdicts: BTreeMap<&str, Vec<(Verdict, u64, &str)>> = BTreeMap::new();
         for outcome in &self.evidence.replay.outcomes {
             let Some(cause) = &outcome.cause else {
@@ -266,20 +268,9 @@ impl Check<'_> {
         }
     }
 
-    fn person(&self, member: &Record) -> u64 {
-        member
-            .seen
-            .iter()
-            .find_map(|seen| match seen {
-                Seen::Welcome(welcome, _) => Some(welcome.person),
-                _ => None,
-            })
-            .unwrap_or(0)
-    }
-
     /// What one person says in a room appears in the order in which it was said.
     fn orders(&mut self, member: &Record) {
-        let person = self.person(member);
+        let person = member.person;
         // A refusal took its message out of the order: it was said again later.
         let refused: BTreeSet<&str> = member
             .seen
@@ -380,7 +371,7 @@ impl Check<'_> {
     fn timers(&mut self) {
         let mut set = BTreeSet::new();
         for member in &self.evidence.members {
-            let person = self.person(member);
+            let person = member.person;
             for said in &member.said {
                 let Some(key) = said.text.strip_prefix("/later ") else {
                     continue;

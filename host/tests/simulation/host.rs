@@ -366,9 +366,15 @@ impl Host {
 
     /// How far this host has folded.
     pub fn folded(&self, partition: Partition) -> Option<Offset> {
-        let serving = self.serving()?;
-        let folded = serving.rooms.folded(partition)?;
+        let folded = self.serving()?.rooms.folded(partition)?;
         let next = folded.borrow().next_outcome;
+        Some(Offset(next))
+    }
+
+    /// How far it knows the ingress log to be decided.
+    pub fn decided(&self, partition: Partition) -> Option<Offset> {
+        let folded = self.serving()?.rooms.folded(partition)?;
+        let next = folded.borrow().next_ingress;
         Some(Offset(next))
     }
 }

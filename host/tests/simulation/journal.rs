@@ -32,6 +32,8 @@ struct Inner {
     dice: Dice,
     trouble: Trouble,
     is_down: bool,
+    /// Nothing is asked any more, and what is late never comes.
+    is_closed: bool,
     logs: BTreeMap<Place, SimLog>,
     /// How far behind a host reads a partition's outcomes.
     lags: BTreeMap<(usize, Partition), Duration>,
@@ -76,6 +78,7 @@ impl Disk {
             dice,
             trouble,
             is_down: false,
+            is_closed: false,
             logs,
             lags: BTreeMap::new(),
             state: MemoryStore::default(),
@@ -166,6 +169,11 @@ impl Disk {
         }
     }
 
+    /// Takes no more requests.
+    pub fn close(&self) {
+        self.lock().is_closed = true;
+    }
+
     pub fn restore_power(&self) {
         let mut inner = self.lock();
         inner.is_down = false;
@@ -181,7 +189,8 @@ impl Disk {
         let (tell, appending) = oneshot::channel();
         let mut inner = self.lock();
         let trouble = inner.trouble;
-        if inner.is_down || inner.dice.chance(trouble.refused) {
+        let is_closed = inner.is_closed && place.1 == Log::Ingress;
+        if inner.is_down || is_closed || inner.dice.chance(trouble.refused) {
             return Err(AppendError::Refused("it is down".into()));
         }
         let now = Instant::now();
@@ -243,7 +252,7 @@ impl Disk {
         tokio::spawn(async move {
             sleep(after).await;
             let mut inner = disk.lock();
-            if !inner.is_down {
+            if !inner.is_down && !(inner.is_closed && place.1 == Log::Ingress) {
                 inner.land(place, host, &records);
             }
         });

@@ -52,6 +52,7 @@ pub struct Said {
 #[derive(Debug, Clone, Default)]
 pub struct Record {
     pub name: String,
+    pub person: u64,
     pub said: Vec<Said>,
     pub seen: Vec<Seen>,
     /// The last number seen, by room.
@@ -268,6 +269,7 @@ impl Member {
 
     fn welcome(&mut self, welcome: v1::Welcome, asked: &BTreeMap<u32, u64>) {
         let mut record = self.record.lock().unwrap();
+        record.person = welcome.person;
         for position in &welcome.private_positions {
             record.private.insert(position.partition, position.number);
         }

@@ -1,6 +1,5 @@
 //! One seed, from the first start to the verdict; and many of them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +72,16 @@ async fn simulate(plan: &Plan, plant: Option<Plant>) -> Run {
     }
     // The last timers.
     sleep(Duration::from_secs(4)).await;
+    let until = Instant::now() + SETTLE;
+    while Instant::now() < until && !have_seen(&records, &disk, plan) {
+        revive(plan, &hosts, &disk);
+        sleep(Duration::from_millis(500)).await;
+    }
+    disk.close();
+    let until = Instant::now() + SETTLE;
+    while Instant::now() < until && !have_decided(plan, &hosts, &disk) {
+        sleep(Duration::from_millis(500)).await;
+    }
     if let Some(assigning) = assigning {
         assigning.abort();
     }
@@ -81,9 +90,8 @@ async fn simulate(plan: &Plan, plant: Option<Plant>) -> Run {
             host.own(partition, false);
         }
     }
-    sleep(Duration::from_secs(2)).await;
-    let caught_up = Instant::now() + Duration::from_secs(60);
-    while Instant::now() < caught_up && !(have_folded(plan, &hosts, &disk) && have_seen(&records, &disk, plan)) {
+    let until = Instant::now() + SETTLE;
+    while Instant::now() < until && !have_folded(plan, &hosts, &disk) {
         revive(plan, &hosts, &disk);
         sleep(Duration::from_millis(500)).await;
     }
@@ -139,6 +147,13 @@ fn revive(plan: &Plan, hosts: &[Arc<Host>], disk: &Arc<Disk>) {
     }
 }
 
+fn have_decided(plan: &Plan, hosts: &[Arc<Host>], disk: &Arc<Disk>) -> bool {
+    (0..plan.partitions).map(Partition).all(|partition| {
+        let end = disk.end((partition, Log::Ingress));
+        hosts.iter().any(|host| host.decided(partition) == Some(end))
+    })
+}
+
 fn have_folded(plan: &Plan, hosts: &[Arc<Host>], disk: &Arc<Disk>) -> bool {
     (0..plan.partitions).map(Partition).all(|partition| {
         let end = disk.end((partition, Log::Outcomes));
@@ -149,15 +164,14 @@ fn have_folded(plan: &Plan, hosts: &[Arc<Host>], disk: &Arc<Disk>) -> bool {
 /// Whether members have seen all there is.
 fn have_seen(records: &[Arc<std::sync::Mutex<Record>>], disk: &Arc<Disk>, plan: &Plan) -> bool {
     let replay = replay(disk, plan.partitions);
-    let heads: BTreeMap<&str, u64> = replay
-        .rooms
-        .iter()
-        .map(|(room, events)| (room.as_str(), events.len() as u64))
-        .collect();
     records.iter().all(|record| {
         let record = record.lock().unwrap();
         let mut rooms = record.rooms.iter();
-        rooms.all(|(room, seen)| heads.get(room.as_str()).copied().unwrap_or(0) == *seen)
+        let private = replay.private.get(&record.person).into_iter().flatten();
+        rooms.all(|(room, seen)| replay.rooms.get(room).map_or(0, |r| r.len() as u64) == *seen)
+            && private
+                .into_iter()
+                .all(|(partition, events)| record.private.get(partition) == Some(&(events.len() as u64)))
     })
 }
 
@@ -172,6 +186,10 @@ fn the_promises_hold_whatever_fails() {
         let run = run(seed, None);
         println!("seed {seed}: {:?}, trace {:016x}", Plan::of(seed), run.trace);
         let wrong = check(&run.evidence);
+        for member in &run.evidence.members {
+            let last = member.seen.len().saturating_sub(12);
+            println!("{}: {:#?}", member.name, &member.seen[last..]);
+        }
         assert!(wrong.is_empty(), "seed {seed}:\n{}", wrong.join("\n"));
         return;
     }
