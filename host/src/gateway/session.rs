@@ -1,7 +1,7 @@
 //! A session: one person's stream, from hello to the end.
 //!
 //! One task reads what the client sends and answers; what rooms have for it goes through its body. A refused send is an
-//! error event and the stream lives; only a violation of the protocol, or a write whose fate is unknown, ends it.
+//! error event and the stream lives; only a violation of the protocol, or a write that failed, ends it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -287,6 +287,10 @@ impl Session {
                 let (room, client_id) = (send.room.clone(), send.client_id.clone());
                 if let Err(refusal) = self.post(send) {
                     self.refuse(&refusal, &room, &client_id).await?;
+                    // The journal did not take it. What the client has sent behind it, not knowing, would overtake it.
+                    if refusal.code == Code::Unavailable {
+                        return Ok(Some(refusal.status()));
+                    }
                 }
             }
             Some(client_frame::Frame::Join(join)) => {

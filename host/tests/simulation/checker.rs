@@ -23,6 +23,34 @@ pub struct Evidence {
     pub partitions: u16,
 }
 
+impl Evidence {
+    /// Prints what is known of one client id.
+    pub fn tell(&self, id: &str) {
+        for outcome in &self.replay.outcomes {
+            let is_cause = outcome.cause.as_ref().is_some_and(|c| c.client_id == id);
+            if is_cause || outcome.timer.as_ref().is_some_and(|(_, key)| key == id) {
+                println!(
+                    "partition {}, at {}: {:?} {:?}, {:?} {:?}",
+                    outcome.partition,
+                    outcome.time_ms,
+                    outcome.verdict,
+                    outcome.reason,
+                    outcome.cause,
+                    outcome.timer
+                );
+            }
+        }
+        for member in &self.members {
+            for seen in &member.seen {
+                let text = format!("{seen:?}");
+                if text.contains(id) {
+                    println!("{}: {text}", member.name);
+                }
+            }
+        }
+    }
+}
+
 /// Everything that is wrong; nothing, if all promises were kept.
 pub fn check(evidence: &Evidence) -> Vec<String> {
     let mut check = Check {
@@ -271,12 +299,14 @@ impl Check<'_> {
     /// What one person says in a room appears in the order in which it was said.
     fn orders(&mut self, member: &Record) {
         let person = member.person;
-        // A refusal took its message out of the order: it was said again later.
+        // A gateway that wants less took its message out of the order: it was said again later.
         let refused: BTreeSet<&str> = member
             .seen
             .iter()
             .filter_map(|seen| match seen {
-                Seen::Refused(error) => Some(error.client_id.as_str()),
+                Seen::Refused(error) if error.code != tonic::Code::Unavailable as u32 => {
+                    Some(error.client_id.as_str())
+                }
                 _ => None,
             })
             .collect();

@@ -100,10 +100,6 @@ impl Host {
         })
     }
 
-    pub fn is_up(&self) -> bool {
-        self.inner.lock().unwrap().run.is_some()
-    }
-
     pub fn is_serving(&self) -> bool {
         self.serving().is_some()
     }
@@ -340,6 +336,15 @@ impl Host {
             }
             _ => inner.store.copy(),
         };
+    }
+
+    /// It dies, and its store has everything.
+    pub fn crash_after_sync(&self) {
+        let mut inner = self.inner.lock().unwrap();
+        if let Some(run) = inner.run.take() {
+            run.gate.kill();
+            inner.store = inner.store.copy();
+        }
     }
 
     /// It goes down in order: sessions, owners, tails.

@@ -130,6 +130,7 @@ impl Disk {
         let mut inner = self.lock();
         let log = inner.logs.get_mut(&place).unwrap();
         log.records.split_off(&from);
+        log.all.retain(|entry| entry.offset < from);
         log.next = from;
     }
 

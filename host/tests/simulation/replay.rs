@@ -11,7 +11,9 @@ use chat_host::proto::v1::{PrivateEvent, RoomEvent, server_frame::Frame};
 use chat_host::state::fold::{Fold, Folded};
 use chat_host::state::frame::unframed;
 use chat_host::state::ids::Partition;
+use chat_host::state::keys::Tag;
 use chat_host::state::memory::MemoryStore;
+use chat_host::state::store::{Direction, Store};
 use chat_host::state::view::View;
 use prost::Message;
 
@@ -30,6 +32,10 @@ pub struct Replay {
     pub outcomes: Vec<Counted>,
     /// What plugins remember, by the changes that counted: (room, plugin, key) to value and expiry.
     pub plugins: BTreeMap<(u64, String, String), (Option<Vec<u8>>, u64)>,
+    /// Records that did not count, and that were no outcomes.
+    pub dropped: u64,
+    pub claims: u64,
+    pub floors: u64,
     /// What is wrong with the log itself.
     pub wrong: Vec<String>,
 }
@@ -43,6 +49,7 @@ pub struct Counted {
     /// The first event it made.
     pub sequence: u64,
     pub timer: Option<(u64, String)>,
+    pub time_ms: u64,
 }
 
 /// Folds all that ever landed.
@@ -57,6 +64,15 @@ pub fn replay(disk: &Disk, partitions: u16) -> Replay {
 }
 
 impl Replay {
+    /// Whether timers are still to fire.
+    pub fn has_timers(&self) -> bool {
+        let entries = Store::range(&self.store, &[], &[u8::MAX; 4], usize::MAX, Direction::Forward);
+        entries
+            .unwrap()
+            .iter()
+            .any(|(key, _)| key.get(2) == Some(&(Tag::TimerDue as u8)))
+    }
+
     fn partition(&mut self, partition: Partition, outcomes: &[Entry], ingress: &[Entry]) {
         let base = Arc::new(self.store.clone());
         let mut fold = Fold::load(partition, &View::of(base.clone())).unwrap();
@@ -71,9 +87,21 @@ impl Replay {
                 }
             };
             fold.save(&mut view);
-            chat_host::state::store::Store::apply(base.as_ref(), view.take()).unwrap();
-            let Folded::Decided(decided) = folded else {
-                continue;
+            Store::apply(base.as_ref(), view.take()).unwrap();
+            let decided = match folded {
+                Folded::Decided(decided) => decided,
+                Folded::Dropped => {
+                    self.dropped += 1;
+                    continue;
+                }
+                Folded::Claimed => {
+                    self.claims += 1;
+                    continue;
+                }
+                Folded::Floored { .. } => {
+                    self.floors += 1;
+                    continue;
+                }
             };
             for frame in decided.made.events {
                 if let Some(Frame::RoomEvent(event)) = unframed(&frame.bytes) {
@@ -98,6 +126,7 @@ impl Replay {
                 reason: decided.answer.reason,
                 sequence: decided.answer.sequence.0,
                 timer: None,
+                time_ms: outcome.time_ms,
             };
             if outcome.verdict == i32::from(Verdict::Repeat) {
                 counted.verdict = Verdict::Repeat;

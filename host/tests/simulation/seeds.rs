@@ -70,8 +70,6 @@ async fn simulate(plan: &Plan, plant: Option<Plant>) -> Run {
     if plan.waits_for_late {
         sleep(Duration::from_secs(4000)).await;
     }
-    // The last timers.
-    sleep(Duration::from_secs(4)).await;
     let until = Instant::now() + SETTLE;
     while Instant::now() < until && !have_seen(&records, &disk, plan) {
         revive(plan, &hosts, &disk);
@@ -164,7 +162,8 @@ fn have_folded(plan: &Plan, hosts: &[Arc<Host>], disk: &Arc<Disk>) -> bool {
 /// Whether members have seen all there is.
 fn have_seen(records: &[Arc<std::sync::Mutex<Record>>], disk: &Arc<Disk>, plan: &Plan) -> bool {
     let replay = replay(disk, plan.partitions);
-    records.iter().all(|record| {
+    // A timer that is set will be seen.
+    !replay.has_timers() && records.iter().all(|record| {
         let record = record.lock().unwrap();
         let mut rooms = record.rooms.iter();
         let private = replay.private.get(&record.person).into_iter().flatten();
@@ -186,9 +185,8 @@ fn the_promises_hold_whatever_fails() {
         let run = run(seed, None);
         println!("seed {seed}: {:?}, trace {:016x}", Plan::of(seed), run.trace);
         let wrong = check(&run.evidence);
-        for member in &run.evidence.members {
-            let last = member.seen.len().saturating_sub(12);
-            println!("{}: {:#?}", member.name, &member.seen[last..]);
+        if let Ok(id) = std::env::var("CHAT_HOST_TEST_ID") {
+            run.evidence.tell(&id);
         }
         assert!(wrong.is_empty(), "seed {seed}:\n{}", wrong.join("\n"));
         return;
