@@ -228,9 +228,9 @@ impl Session {
         let (from, to) = channel.source().range(after.next(), head.next());
         let store = self.gateway.rooms.store();
         let first = store.range(&from, &to, 1, Direction::Forward)?;
-        let kept = first.first().map(|(key, _)| {
-            keys::number_at(key, key.len().saturating_sub(8)).saturating_sub(1)
-        });
+        let kept = first
+            .first()
+            .map(|(key, _)| keys::number_at(key, key.len().saturating_sub(8)).saturating_sub(1));
         Ok(kept.unwrap_or(head.0))
     }
 

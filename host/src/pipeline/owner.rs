@@ -180,8 +180,8 @@ impl Owner {
     /// A fresh attempt where the fold stands. Nothing but this owner's own outcomes can change the state from here.
     fn begin(&self, nonce: &[u8; 16]) -> Result<(Executor, Fold), Ended> {
         let view = View::of(self.around.store.clone());
-        let fold = Fold::load(self.partition, &view)
-            .map_err(|error| Ended::Failed(error.to_string()))?;
+        let fold =
+            Fold::load(self.partition, &view).map_err(|error| Ended::Failed(error.to_string()))?;
         // The store runs ahead of what the tail has told: the next claim may be in it by now, and what is decided under
         // that one's generation and nonce would count as its owner's.
         if !fold.is_claimed_by(nonce) {

@@ -91,7 +91,10 @@ impl Check<'_> {
             match seen {
                 Seen::Welcome(welcome, asked) => {
                     if welcome.person != person {
-                        self.says(who, format!("was person {}, and is {person}", welcome.person));
+                        self.says(
+                            who,
+                            format!("was person {}, and is {person}", welcome.person),
+                        );
                     }
                     for position in &welcome.private_positions {
                         let last = private.get(&position.partition).copied();
@@ -117,36 +120,62 @@ impl Check<'_> {
                 Seen::Joined(joined, asked) => {
                     let last = rooms.get(joined.room.as_str()).copied();
                     if last.is_some() && (*asked != last || joined.after != last.unwrap_or(0)) {
-                        self.says(who, format!("{}: had {last:?}, asked for {asked:?}, and it begins after {}", joined.room, joined.after));
+                        self.says(
+                            who,
+                            format!(
+                                "{}: had {last:?}, asked for {asked:?}, and it begins after {}",
+                                joined.room, joined.after
+                            ),
+                        );
                     }
                     rooms.insert(&joined.room, joined.after);
                 }
                 Seen::Forgotten(room, up_to) => {
                     if self.oldest(room) <= *up_to {
-                        self.says(who, format!("{room}: {up_to} is said to be forgotten, and is kept"));
+                        self.says(
+                            who,
+                            format!("{room}: {up_to} is said to be forgotten, and is kept"),
+                        );
                     }
                     rooms.insert(room, *up_to);
                 }
                 Seen::Room(event) => {
                     let last = rooms.get(event.room.as_str()).copied().unwrap_or(0);
                     if event.sequence != last + 1 {
-                        self.says(who, format!("{}: saw {} after {last}", event.room, event.sequence));
+                        self.says(
+                            who,
+                            format!("{}: saw {} after {last}", event.room, event.sequence),
+                        );
                     }
                     rooms.insert(&event.room, event.sequence);
                     let logged = self.evidence.replay.rooms.get(&event.room);
                     if logged.and_then(|room| room.get(&event.sequence)) != Some(event) {
-                        self.says(who, format!("{}: event {} is not what the log has", event.room, event.sequence));
+                        self.says(
+                            who,
+                            format!(
+                                "{}: event {} is not what the log has",
+                                event.room, event.sequence
+                            ),
+                        );
                     }
                 }
                 Seen::Private(event) => {
                     let last = private.get(&event.partition).copied().unwrap_or(0);
                     if event.number != last + 1 {
                         let (number, partition) = (event.number, event.partition);
-                        self.says(who, format!("partition {partition}: saw private event {number} after {last}"));
+                        self.says(
+                            who,
+                            format!(
+                                "partition {partition}: saw private event {number} after {last}"
+                            ),
+                        );
                     }
                     private.insert(event.partition, event.number);
                     if self.private(person, event.partition, event.number) != Some(event) {
-                        self.says(who, format!("private event {} is not what the log has", event.number));
+                        self.says(
+                            who,
+                            format!("private event {} is not what the log has", event.number),
+                        );
                     }
                 }
                 _ => {}
@@ -155,7 +184,10 @@ impl Check<'_> {
         for (room, last) in &rooms {
             let head = self.head(room);
             if head != *last {
-                self.says(who, format!("{room}: saw up to {last}, and the newest is {head}"));
+                self.says(
+                    who,
+                    format!("{room}: saw up to {last}, and the newest is {head}"),
+                );
             }
         }
         let logged = self.evidence.replay.private.get(&person);
@@ -188,7 +220,9 @@ impl Check<'_> {
         let store = &self.evidence.replay.store;
         let partition = Partition::of(room, self.evidence.partitions);
         let id = store.get(&keys::room_by_name(partition, room)).unwrap()?;
-        let state = store.get(&keys::room(RoomId(keys::number_at(&id, 0)))).unwrap()?;
+        let state = store
+            .get(&keys::room(RoomId(keys::number_at(&id, 0))))
+            .unwrap()?;
         RoomState::decode(state).ok()
     }
 
@@ -231,7 +265,10 @@ impl Check<'_> {
                     if let Some(private_event::Event::Withheld(event)) = &event.event {
                         *withheld.entry(event.client_id.as_str()).or_insert(0) += 1;
                         if event.reason.is_empty() {
-                            self.says(who, format!("{} is withheld for no reason", event.client_id));
+                            self.says(
+                                who,
+                                format!("{} is withheld for no reason", event.client_id),
+                            );
                         }
                     }
                 }
@@ -242,7 +279,10 @@ impl Check<'_> {
                 _ => {}
             }
         }
-        let forgot = member.seen.iter().any(|seen| matches!(seen, Seen::Forgotten(..)));
+        let forgot = member
+            .seen
+            .iter()
+            .any(|seen| matches!(seen, Seen::Forgotten(..)));
         for said in &member.said {
             let id = said.client_id.as_str();
             let found = verdicts.get(id).map_or(&[][..], Vec::as_slice);
@@ -250,7 +290,13 @@ impl Check<'_> {
             let withheld = withheld.get(id).copied().unwrap_or(0);
             let is_acknowledged = acknowledged.contains(id);
             let [(verdict, ..)] = found else {
-                self.says(who, format!("{id} (acknowledged: {is_acknowledged}) was decided {} times: {found:?}", found.len()));
+                self.says(
+                    who,
+                    format!(
+                        "{id} (acknowledged: {is_acknowledged}) was decided {} times: {found:?}",
+                        found.len()
+                    ),
+                );
                 continue;
             };
             let is_right = match verdict {
@@ -283,14 +329,17 @@ impl Check<'_> {
         if result == v1::Result::SendAgain {
             return;
         }
-        let matches = found.into_iter().flatten().any(|(verdict, sequence, reason)| {
-            let said = match verdict {
-                Verdict::Delivered => v1::Result::Delivered,
-                Verdict::Withheld => v1::Result::Withheld,
-                _ => v1::Result::Handled,
-            };
-            said == result && *sequence == told.sequence && *reason == told.reason
-        });
+        let matches = found
+            .into_iter()
+            .flatten()
+            .any(|(verdict, sequence, reason)| {
+                let said = match verdict {
+                    Verdict::Delivered => v1::Result::Delivered,
+                    Verdict::Withheld => v1::Result::Withheld,
+                    _ => v1::Result::Handled,
+                };
+                said == result && *sequence == told.sequence && *reason == told.reason
+            });
         if !matches {
             self.says(who, format!("was told {told:?}, and the log has {found:?}"));
         }
@@ -354,7 +403,8 @@ impl Check<'_> {
             let mut seen = BTreeSet::new();
             for event in events.values() {
                 if !event.client_id.is_empty() && !seen.insert((event.person, &event.client_id)) {
-                    self.wrong.push(format!("{room}: {} is there twice", event.client_id));
+                    self.wrong
+                        .push(format!("{room}: {} is there twice", event.client_id));
                 }
             }
         }
@@ -392,7 +442,8 @@ impl Check<'_> {
             numbers.sort_unstable();
             let dense = numbers.iter().copied().eq(1..=numbers.len() as u64);
             if !dense {
-                self.wrong.push(format!("{room}: the counter gave {numbers:?}"));
+                self.wrong
+                    .push(format!("{room}: the counter gave {numbers:?}"));
             }
         }
     }
@@ -430,11 +481,13 @@ impl Check<'_> {
         for timer in &set {
             let times = fired.remove(timer).unwrap_or(0);
             if times != 1 {
-                self.wrong.push(format!("the timer {timer:?} fired {times} times"));
+                self.wrong
+                    .push(format!("the timer {timer:?} fired {times} times"));
             }
         }
         for timer in fired.keys() {
-            self.wrong.push(format!("the timer {timer:?} fired, and was not set"));
+            self.wrong
+                .push(format!("the timer {timer:?} fired, and was not set"));
         }
     }
 
@@ -470,9 +523,14 @@ impl Check<'_> {
             let mut kept = BTreeMap::new();
             for partition in (0..self.evidence.partitions).map(Partition) {
                 let from = Key::of(partition, Tag::Plugin).end();
-                let entries =
-                    Store::range(store, &from, &keys::after(&from), usize::MAX, Direction::Forward)
-                        .unwrap();
+                let entries = Store::range(
+                    store,
+                    &from,
+                    &keys::after(&from),
+                    usize::MAX,
+                    Direction::Forward,
+                )
+                .unwrap();
                 for (key, value) in entries {
                     kept.insert(key.to_vec(), PluginStateValue::decode(value).unwrap());
                 }
@@ -494,7 +552,9 @@ impl Check<'_> {
             }
             for key in kept.keys() {
                 let rest = String::from_utf8_lossy(&key[HEAD + 8..]).into_owned();
-                self.wrong.push(format!("host {host}: a plugin remembers {rest}, which nothing wrote"));
+                self.wrong.push(format!(
+                    "host {host}: a plugin remembers {rest}, which nothing wrote"
+                ));
             }
         }
     }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use chat_plugin::{
-    Call, Commands, Effect, Manifest, Message, Moderation, NoSettings, Plugin, RoomId, State, Timer,
-    Timers, Verdict,
+    Call, Commands, Effect, Manifest, Message, Moderation, NoSettings, Plugin, RoomId, State,
+    Timer, Timers, Verdict,
 };
 
 struct Counter;

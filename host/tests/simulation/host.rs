@@ -360,7 +360,11 @@ impl Host {
         sleep(Duration::from_millis(500)).await;
         let mut inner = self.inner.lock().unwrap();
         // Unless it crashed meanwhile, and is up again.
-        if inner.run.as_ref().is_some_and(|run| Arc::ptr_eq(&run.gate, &gate)) {
+        if inner
+            .run
+            .as_ref()
+            .is_some_and(|run| Arc::ptr_eq(&run.gate, &gate))
+        {
             let run = inner.run.take().unwrap();
             run.delivering.cancel();
             run.watching.cancel();

@@ -136,7 +136,9 @@ struct Follows {
 }
 
 /// A plant for outcomes: what is to become of one that does not count as it is.
-fn outcomes(mut lets_through: impl FnMut(&Follows, usize, &Outcome) -> bool + Send + 'static) -> Plant {
+fn outcomes(
+    mut lets_through: impl FnMut(&Follows, usize, &Outcome) -> bool + Send + 'static,
+) -> Plant {
     let mut partitions: BTreeMap<Place, Follows> = BTreeMap::new();
     Box::new(move |place, host, bytes| {
         let follows = partitions.entry(place).or_default();
@@ -316,7 +318,10 @@ async fn a_host_makes_its_store_again_where_the_outcome_log_is_another() {
     sleep(Duration::from_secs(5)).await;
 
     let folded = |store: Arc<dyn Store>| {
-        Fold::load(Partition(0), &View::of(store)).unwrap().state().clone()
+        Fold::load(Partition(0), &View::of(store))
+            .unwrap()
+            .state()
+            .clone()
     };
     let replay = replay(&disk, plan.partitions);
     assert_eq!(replay.wrong, Vec::<String>::new());

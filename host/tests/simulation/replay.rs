@@ -66,7 +66,13 @@ pub fn replay(disk: &Disk, partitions: u16) -> Replay {
 impl Replay {
     /// Whether timers are still to fire.
     pub fn has_timers(&self) -> bool {
-        let entries = Store::range(&self.store, &[], &[u8::MAX; 4], usize::MAX, Direction::Forward);
+        let entries = Store::range(
+            &self.store,
+            &[],
+            &[u8::MAX; 4],
+            usize::MAX,
+            Direction::Forward,
+        );
         entries
             .unwrap()
             .iter()

@@ -148,7 +148,9 @@ fn revive(plan: &Plan, hosts: &[Arc<Host>], disk: &Arc<Disk>) {
 fn have_decided(plan: &Plan, hosts: &[Arc<Host>], disk: &Arc<Disk>) -> bool {
     (0..plan.partitions).map(Partition).all(|partition| {
         let end = disk.end((partition, Log::Ingress));
-        hosts.iter().any(|host| host.decided(partition) == Some(end))
+        hosts
+            .iter()
+            .any(|host| host.decided(partition) == Some(end))
     })
 }
 
@@ -163,19 +165,22 @@ fn have_folded(plan: &Plan, hosts: &[Arc<Host>], disk: &Arc<Disk>) -> bool {
 fn have_seen(records: &[Arc<std::sync::Mutex<Record>>], disk: &Arc<Disk>, plan: &Plan) -> bool {
     let replay = replay(disk, plan.partitions);
     // A timer that is set will be seen.
-    !replay.has_timers() && records.iter().all(|record| {
-        let record = record.lock().unwrap();
-        let mut rooms = record.rooms.iter();
-        let private = replay.private.get(&record.person).into_iter().flatten();
-        rooms.all(|(room, seen)| replay.rooms.get(room).map_or(0, |r| r.len() as u64) == *seen)
-            && private
-                .into_iter()
-                .all(|(partition, events)| record.private.get(partition) == Some(&(events.len() as u64)))
-    })
+    !replay.has_timers()
+        && records.iter().all(|record| {
+            let record = record.lock().unwrap();
+            let mut rooms = record.rooms.iter();
+            let private = replay.private.get(&record.person).into_iter().flatten();
+            rooms.all(|(room, seen)| replay.rooms.get(room).map_or(0, |r| r.len() as u64) == *seen)
+                && private.into_iter().all(|(partition, events)| {
+                    record.private.get(partition) == Some(&(events.len() as u64))
+                })
+        })
 }
 
 fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap())
+    std::env::var(variable)
+        .ok()
+        .map(|text| text.parse().unwrap())
 }
 
 /// Runs seeds on two threads; the first that breaks a promise ends it.
@@ -183,7 +188,11 @@ fn number(variable: &str) -> Option<u64> {
 fn the_promises_hold_whatever_fails() {
     if let Some(seed) = number("CHAT_HOST_TEST_SEED") {
         let run = run(seed, None);
-        println!("seed {seed}: {:?}, trace {:016x}", Plan::of(seed), run.trace);
+        println!(
+            "seed {seed}: {:?}, trace {:016x}",
+            Plan::of(seed),
+            run.trace
+        );
         let wrong = check(&run.evidence);
         if let Ok(id) = std::env::var("CHAT_HOST_TEST_ID") {
             run.evidence.tell(&id);
@@ -219,7 +228,11 @@ fn the_promises_hold_whatever_fails() {
             format!("CHAT_HOST_TEST_SEED={seed}\n  {}", first.join("\n  "))
         })
         .collect();
-    assert!(failed.is_empty(), "promises were broken:\n{}", told.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "promises were broken:\n{}",
+        told.join("\n")
+    );
 }
 
 /// Without this a failing seed could not be looked at again.

@@ -73,7 +73,13 @@ impl Trouble {
     fn of(dice: &mut Dice) -> Self {
         // Some runs are nearly quiet: too much trouble hides what a single fault does.
         let level = dice.pick(&[0, 3, 10, 30]);
-        let mut some = || if level == 0 { 0 } else { dice.between(0, level) };
+        let mut some = || {
+            if level == 0 {
+                0
+            } else {
+                dice.between(0, level)
+            }
+        };
         Self {
             refused: some(),
             lost: some(),
