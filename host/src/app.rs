@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::config::Config;
+use crate::control::Control;
 use crate::gateway::listener::Listener;
 use crate::gateway::{Gateway, Service};
 use crate::journal::Journal;
@@ -50,6 +51,7 @@ pub struct App {
     metrics: Metrics,
     journal: Arc<dyn Journal>,
     disk: Option<Arc<DiskStore>>,
+    control: Option<Control>,
     rooms: Arc<Rooms>,
     plugins: Plugins,
     gateway: Arc<Gateway>,
@@ -73,7 +75,12 @@ impl App {
             }
             None => None,
         };
-        let (journal, store, disk) = open_data(&config)?;
+        let Data {
+            journal,
+            store,
+            disk,
+            control,
+        } = open_data(&config)?;
         let partitions = journal.partitions();
         let rooms = Arc::new(Rooms::open(store.clone(), partitions)?);
         let observed = Arc::new(Observed::new(metrics.clone(), partitions));
@@ -116,6 +123,7 @@ impl App {
             metrics,
             journal,
             disk,
+            control,
             rooms,
             plugins,
             gateway,
@@ -143,6 +151,7 @@ impl App {
             metrics,
             journal,
             disk,
+            control,
             rooms,
             plugins,
             gateway,
@@ -179,6 +188,9 @@ impl App {
         ));
         if let Some(disk) = disk.clone() {
             others.spawn(keep_synced(disk, watching.clone()));
+        }
+        if let Some(control) = control {
+            others.spawn(control.run(watching.clone()));
         }
         if let Some(exporter) = exporter {
             others.spawn(exporter.run(watching.clone()));
@@ -261,19 +273,29 @@ impl App {
     }
 }
 
-type Data = (Arc<dyn Journal>, Arc<dyn Store>, Option<Arc<DiskStore>>);
+/// What a server keeps.
+struct Data {
+    journal: Arc<dyn Journal>,
+    store: Arc<dyn Store>,
+    disk: Option<Arc<DiskStore>>,
+    control: Option<Control>,
+}
 
 fn open_data(config: &Config) -> anyhow::Result<Data> {
     let partitions = u16::try_from(config.partitions).unwrap_or(1);
     if config.memory {
-        return Ok((
-            Arc::new(MemoryJournal::new(partitions)),
-            Arc::new(MemoryStore::default()),
-            None,
-        ));
+        return Ok(Data {
+            journal: Arc::new(MemoryJournal::new(partitions)),
+            store: Arc::new(MemoryStore::default()),
+            disk: None,
+            control: None,
+        });
     }
     private_folder(&config.data)?;
-    let journal = EmbeddedJournal::open(&config.data.join("journal"), partitions)?;
+    let journal = Arc::new(EmbeddedJournal::open(
+        &config.data.join("journal"),
+        partitions,
+    )?);
     let path = config.data.join("store");
     let disk = DiskStore::open(&path).or_else(|error| {
         // The logs make it again.
@@ -283,7 +305,18 @@ fn open_data(config: &Config) -> anyhow::Result<Data> {
         DiskStore::open(&path).map_err(anyhow::Error::from)
     })?;
     let disk = Arc::new(disk);
-    Ok((Arc::new(journal), disk.clone(), Some(disk)))
+    let control = Control::bind(&config.data, journal.clone()).with_context(|| {
+        format!(
+            "the control socket in {} can't be made",
+            config.data.display()
+        )
+    })?;
+    Ok(Data {
+        journal,
+        store: disk.clone(),
+        disk: Some(disk),
+        control: Some(control),
+    })
 }
 
 /// The data holds what people said, and what proves their names: for the owner's eyes only.

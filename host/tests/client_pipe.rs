@@ -267,8 +267,10 @@ fn scripts_can_rely_on_the_exit_codes() {
         "{}",
         err(&taken)
     );
-    let taken = runs(other.path(), &["chat", "--name", "alice", "--server", &url]);
-    assert_eq!(taken.status.code(), Some(5), "{}", err(&taken));
+    let mut impostor = Pipe::open(other.path(), &["chat", "--name", "alice", "--server", &url]);
+    impostor.writes("hello");
+    impostor.reads("choose another with --name");
+    assert_eq!(impostor.ends(), 5);
     let refused = send(home.path(), &url, &"x".repeat(100_000));
     assert_eq!(refused.status.code(), Some(3), "{}", err(&refused));
     let refused = runs(

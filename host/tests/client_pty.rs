@@ -117,6 +117,8 @@ fn older_messages_are_fetched_when_the_person_scrolls_back() {
     // 100 messages are there at the start; Control and Home goes to the oldest of them.
     alice.types("\u{1b}[1;5H");
     alice.sees("message 51.");
+    // The older page has come: the line of the day has made room for its last message.
+    alice.sees("bob: message 50.");
     alice.types("\u{1b}[1;5H");
     alice.sees("bob: message 1.");
     alice.types("\u{1b}");

@@ -10,6 +10,8 @@ const ROOM_EVENT: u8 = 4 << 3 | 2;
 /// A room event that is not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawEvent<'a> {
+    /// The room's name.
+    pub room: &'a [u8],
     /// Its place in the room.
     pub sequence: u64,
     /// The encoded `RoomEvent`.
@@ -24,8 +26,10 @@ impl<'a> RawEvent<'a> {
         };
         let (length, bytes) = varint(rest)?;
         let bytes = bytes.get(..usize::try_from(length).ok()?)?;
+        let (room, sequence) = place(bytes)?;
         Some(Self {
-            sequence: sequence(bytes)?,
+            room,
+            sequence,
             bytes,
         })
     }
@@ -38,19 +42,29 @@ impl<'a> RawEvent<'a> {
     }
 }
 
-/// `RoomEvent.sequence`: field 2, varint; in practice behind the room's name.
-fn sequence(mut event: &[u8]) -> Option<u64> {
+/// `RoomEvent.room`, field 1, and `RoomEvent.sequence`, field 2; in practice at the beginning, in this order.
+fn place(mut event: &[u8]) -> Option<(&[u8], u64)> {
+    let mut room: &[u8] = &[];
     loop {
         let (key, rest) = varint(event)?;
-        event = match key {
-            0x10 => return Some(varint(rest)?.0),
-            _ if key & 7 == 0 => varint(rest)?.1,
-            _ if key & 7 == 1 => rest.get(8..)?,
-            _ if key & 7 == 2 => {
-                let (length, rest) = varint(rest)?;
-                rest.get(usize::try_from(length).ok()?..)?
+        event = match key & 7 {
+            0 => {
+                let (value, rest) = varint(rest)?;
+                if key == 0x10 {
+                    return Some((room, value));
+                }
+                rest
             }
-            _ if key & 7 == 5 => rest.get(4..)?,
+            1 => rest.get(8..)?,
+            2 => {
+                let (length, rest) = varint(rest)?;
+                let (value, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+                if key == 0x0a {
+                    room = value;
+                }
+                rest
+            }
+            5 => rest.get(4..)?,
             _ => return None,
         };
     }
@@ -89,10 +103,8 @@ mod tests {
         };
         let frame = encoded(Frame::RoomEvent(event.clone()));
         let raw = RawEvent::peek(&frame).unwrap();
-        assert_eq!(
-            (raw.sequence, raw.bytes),
-            (300, event.encode_to_vec().as_slice())
-        );
+        assert_eq!((raw.room, raw.sequence), (b"lobby".as_slice(), 300));
+        assert_eq!(raw.bytes, event.encode_to_vec());
     }
 
     #[test]
@@ -109,10 +121,12 @@ mod tests {
     fn one_changed_byte_changes_the_hash() {
         let (a, b) = (
             RawEvent {
+                room: b"",
                 sequence: 1,
                 bytes: b"hello",
             },
             RawEvent {
+                room: b"",
                 sequence: 1,
                 bytes: b"hellp",
             },

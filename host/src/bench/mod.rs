@@ -20,6 +20,7 @@ mod fake;
 mod http2;
 mod latency;
 mod ledger;
+mod listener;
 mod member;
 mod messages;
 mod options;

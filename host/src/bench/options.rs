@@ -95,7 +95,7 @@ pub struct Options {
     pub members: usize,
     /// Rooms, filled with members in turn.
     pub rooms: usize,
-    /// Sessions that send and don't listen.
+    /// Sessions that send; each is in its rooms too, beside the members.
     pub senders: usize,
     /// How fast.
     pub rate: Rate,

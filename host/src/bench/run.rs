@@ -13,7 +13,7 @@ use super::latency::{Latencies, Recorder};
 use super::options::{Options, OptionsError, Rate};
 use super::process;
 use super::report::{Report, Window};
-use super::shared::{Phase, Shared};
+use super::shared::{Phase, Seat, Shared};
 use super::workers::{Opened, Refusal, THREADS, Workers};
 
 /// The server's views of who is there, sent about once a second, have passed after it.
@@ -169,15 +169,14 @@ fn has_settled(shared: &Shared) -> bool {
 
 /// Deliveries that members have still to get.
 fn behind(shared: &Shared) -> u64 {
-    let rooms = shared.rooms.len().max(1);
-    let of = |(member, position): (usize, &std::sync::atomic::AtomicU64)| {
+    let behind = |seat: &Seat| {
         let head = shared
             .rooms
-            .get(member % rooms)
+            .get(seat.room)
             .map_or(0, |room| room.head.load(Ordering::Relaxed));
-        head.saturating_sub(position.load(Ordering::Relaxed))
+        head.saturating_sub(seat.position.load(Ordering::Relaxed))
     };
-    shared.positions.iter().enumerate().map(of).sum()
+    shared.seats.iter().map(behind).sum()
 }
 
 /// Holes, ends that were not reached, and messages that were acknowledged and reached nobody.

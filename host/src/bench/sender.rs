@@ -14,6 +14,7 @@ use super::connection::Connection;
 use super::content::MessageKey;
 use super::counts::Counts;
 use super::latency::Recorder;
+use super::listener::Listener;
 use super::options::Rate;
 use super::pace::{Alarm, Schedule};
 use super::session::{Identity, RESOURCE_EXHAUSTED};
@@ -36,6 +37,7 @@ pub struct Sender {
     shared: Arc<Shared>,
     index: usize,
     identity: Identity,
+    listener: Listener,
     answers: Answers,
     schedule: Option<Schedule>,
     alarm: Alarm,
@@ -65,12 +67,14 @@ impl Sender {
         index: usize,
         recorder: &Arc<Recorder>,
     ) -> std::io::Result<Self> {
-        let name = shared
-            .senders
-            .get(index)
-            .map(|sending| sending.name.clone());
+        let sending = shared.senders.get(index);
+        let name = sending.map(|sending| sending.name.clone());
+        let seats = sending.map_or(0..0, |sending| {
+            sending.first_seat..sending.first_seat + sending.rooms.len()
+        });
         Ok(Self {
             identity: Identity::new(name.unwrap_or_default()),
+            listener: Listener::new(shared, seats, recorder),
             answers: Answers {
                 shared: Arc::clone(shared),
                 recorder: Arc::clone(recorder),
@@ -92,7 +96,9 @@ impl Sender {
     /// # Errors
     /// Why it could not.
     pub async fn enter(&mut self) -> Result<Connection, Broken> {
-        let (connection, _) = self.identity.open(&self.shared, None).await?;
+        let joins = self.listener.enter();
+        let (connection, joined) = self.identity.open(&self.shared, &joins).await?;
+        self.listener.begin(&joined);
         self.shared.counts.connected.fetch_add(1, Ordering::Relaxed);
         Ok(connection)
     }
@@ -109,8 +115,10 @@ impl Sender {
                 });
                 return;
             }
-            connection = self.identity.reopen(&self.shared, None).await.0;
-            self.shared.counts.connected.fetch_add(1, Ordering::Relaxed);
+            connection = self
+                .identity
+                .reopen(&self.shared, &self.listener.resume())
+                .await;
             if let Some(sending) = self.shared.senders.get(self.index) {
                 self.answers.again = sending.ledger.lock().unacknowledged().collect();
             }
@@ -126,10 +134,15 @@ impl Sender {
         loop {
             let loading = *phase.borrow_and_update() == Phase::Load;
             let wait = self.say_what_is_due(&mut connection, sending, loading);
-            let answers = &mut self.answers;
+            let (answers, listener) = (&mut self.answers, &mut self.listener);
             tokio::select! {
                 biased;
-                ended = connection.exchange(|frame| answers.take(frame, sending)) => {
+                ended = connection.exchange(|frame| {
+                    if !listener.hear(frame) {
+                        answers.take(frame, sending);
+                    }
+                }) => {
+                    listener.end_batch();
                     if let Err(cut) = ended {
                         return answers.goodbye.take().map_or(cut, Broken::Goodbye);
                     }

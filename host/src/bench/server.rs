@@ -26,6 +26,7 @@ send_burst = 1000000
 sends_in_flight = 65536
 members_per_room = 25000
 rooms = 30000
+rooms_per_session = 10000
 sessions = 30000
 sessions_per_address = 30000
 connections = 30000

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::broken::Broken;
 use super::connection::Connection;
+use super::event::RawEvent;
 use super::shared::Shared;
 use crate::proto::v1::{
     ClientFrame, Hello, Join, Joined, PrivatePosition, ServerFrame, client_frame, server_frame,
@@ -59,16 +60,16 @@ impl Identity {
         }
     }
 
-    /// One attempt: the session when the server has welcomed it, and entered the room where one is given.
+    /// One attempt: the session when the server has welcomed it, and it has entered the rooms.
     ///
     /// # Errors
     /// Why there is no session.
     pub async fn open(
         &mut self,
         shared: &Shared,
-        join: Option<Join>,
-    ) -> Result<(Connection, Option<Joined>), Broken> {
-        let opened = timeout(HANDSHAKE, self.handshake(shared, join)).await;
+        joins: &[Join],
+    ) -> Result<(Connection, Vec<Joined>), Broken> {
+        let opened = timeout(HANDSHAKE, self.handshake(shared, joins)).await;
         let opened = opened.unwrap_or(Err(Broken::Slow(HANDSHAKE)));
         match &opened {
             Ok(_) => self.pause = FIRST_PAUSE,
@@ -80,18 +81,15 @@ impl Identity {
     }
 
     /// Attempts until one succeeds.
-    pub async fn reopen(
-        &mut self,
-        shared: &Shared,
-        join: Option<Join>,
-    ) -> (Connection, Option<Joined>) {
+    pub async fn reopen(&mut self, shared: &Shared, joins: &[Join]) -> Connection {
         loop {
             if let Ok(permit) = shared.opening.acquire().await {
-                let opened = self.open(shared, join.clone()).await;
+                let opened = self.open(shared, joins).await;
                 drop(permit);
-                if let Ok(session) = opened {
+                if let Ok((connection, _)) = opened {
                     shared.counts.resumed.fetch_add(1, Ordering::Relaxed);
-                    return session;
+                    shared.counts.connected.fetch_add(1, Ordering::Relaxed);
+                    return connection;
                 }
             }
             tokio::time::sleep(self.pause).await;
@@ -102,24 +100,21 @@ impl Identity {
     async fn handshake(
         &mut self,
         shared: &Shared,
-        join: Option<Join>,
-    ) -> Result<(Connection, Option<Joined>), Broken> {
+        joins: &[Join],
+    ) -> Result<(Connection, Vec<Joined>), Broken> {
         let mut connection = Connection::open(&shared.options.target).await?;
         connection.send(&self.hello());
-        let joins = join.is_some();
-        if let Some(join) = join {
-            connection.send(&ClientFrame {
-                frame: Some(client_frame::Frame::Join(join)),
-            });
+        for join in joins {
+            let frame = Some(client_frame::Frame::Join(join.clone()));
+            connection.send(&ClientFrame { frame });
         }
-        let (mut welcomed, mut joined, mut refused) = (false, None, None);
-        while !welcomed || (joins && joined.is_none()) {
-            // Nothing is delivered before a join's answer, and nobody sends to the room before all have joined; after
-            // a cut, events may come in the same read as the answer. Those are kept for the session's owner.
-            let mut early = Vec::new();
+        let (mut welcomed, mut joined, mut refused) = (false, Vec::new(), None);
+        // After a cut, events come with the answers to the joins; they are kept for who verifies them.
+        let mut early = Vec::new();
+        while !welcomed || joined.len() < joins.len() {
             let ended = connection
                 .exchange(|bytes| {
-                    if joined.is_some() {
+                    if RawEvent::peek(bytes).is_some() {
                         early.push(bytes.to_vec());
                         return;
                     }
@@ -132,7 +127,7 @@ impl Identity {
                             self.token = welcome.token;
                             self.private = welcome.private_positions;
                         }
-                        Some(server_frame::Frame::Joined(answer)) => joined = Some(answer),
+                        Some(server_frame::Frame::Joined(answer)) => joined.push(answer),
                         Some(server_frame::Frame::Error(error)) => {
                             refused = Some(Broken::Refused {
                                 code: error.code,
@@ -140,18 +135,18 @@ impl Identity {
                             });
                         }
                         Some(server_frame::Frame::Goodbye(goodbye)) => {
-                            refused = Some(Broken::Goodbye(goodbye.reason))
+                            refused = Some(Broken::Goodbye(goodbye.reason));
                         }
                         _ => {}
                     }
                 })
                 .await;
-            connection.keep(early);
             if let Some(refused) = refused {
                 return Err(refused);
             }
             ended?;
         }
+        connection.keep(early);
         Ok((connection, joined))
     }
 }

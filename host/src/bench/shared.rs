@@ -38,11 +38,22 @@ pub struct Room {
     pub head: AtomicU64,
 }
 
+/// Somebody in a room.
+#[derive(Debug)]
+pub struct Seat {
+    /// By index.
+    pub room: usize,
+    /// The newest number that was seen here.
+    pub position: AtomicU64,
+}
+
 /// One sender, as seen by others.
 #[derive(Debug)]
 pub struct Sending {
     /// Its session's name begins with this.
     pub name: String,
+    /// Its first seat; the others follow, one for each of its rooms.
+    pub first_seat: usize,
     /// Rooms it takes turns among, by index.
     pub rooms: Vec<usize>,
     // A lock, for acknowledgements come to the sender and sightings to members; held for a few instructions.
@@ -51,6 +62,15 @@ pub struct Sending {
     pub witnessed: AtomicU64,
     /// Rung when `witnessed` rises.
     pub bell: Notify,
+}
+
+impl Seat {
+    fn new(room: usize) -> Self {
+        Self {
+            room,
+            position: AtomicU64::new(0),
+        }
+    }
 }
 
 impl Sending {
@@ -76,8 +96,8 @@ pub struct Shared {
     pub rooms: Vec<Room>,
     /// By index.
     pub senders: Vec<Sending>,
-    /// The newest number each member saw.
-    pub positions: Vec<AtomicU64>,
+    /// By index: the members first, then each sender's rooms, for who sends to a room is in it.
+    pub seats: Vec<Seat>,
     /// Counters.
     pub counts: Arc<Counts>,
     /// Handshakes under way.
@@ -93,26 +113,38 @@ impl Shared {
     pub fn new(options: Options, counts: Arc<Counts>, phase: watch::Receiver<Phase>) -> Self {
         let seed: u64 = rand::random();
         let run = format!("b{:08x}", seed >> 32);
-        let members_of = |room: usize| (options.members + options.rooms - 1 - room) / options.rooms;
-        let rooms = (0..options.rooms).map(|room| Room {
-            name: format!("{run}-r{room}"),
-            book: Arc::new(Book::new(members_of(room))),
-            head: AtomicU64::new(0),
-        });
-        let senders = (0..options.senders).map(|sender| {
+        let mut seats: Vec<Seat> = (0..options.members)
+            .map(|member| Seat::new(member % options.rooms))
+            .collect();
+        let mut senders = Vec::new();
+        for sender in 0..options.senders {
             let rooms = rooms_of(sender, options.senders, options.rooms);
-            Sending {
+            let first_seat = seats.len();
+            seats.extend(rooms.iter().map(|&room| Seat::new(room)));
+            senders.push(Sending {
                 name: format!("{run}-s{sender}"),
+                first_seat,
                 ledger: Mutex::new(Ledger::new(rooms.len())),
                 rooms,
                 witnessed: AtomicU64::new(0),
                 bell: Notify::new(),
+            });
+        }
+        let mut present = vec![0; options.rooms];
+        for seat in &seats {
+            if let Some(present) = present.get_mut(seat.room) {
+                *present += 1;
             }
+        }
+        let rooms = present.into_iter().enumerate().map(|(room, present)| Room {
+            name: format!("{run}-r{room}"),
+            book: Arc::new(Book::new(present)),
+            head: AtomicU64::new(0),
         });
         Self {
             rooms: rooms.collect(),
-            senders: senders.collect(),
-            positions: (0..options.members).map(|_| AtomicU64::new(0)).collect(),
+            senders,
+            seats,
             content: Content {
                 seed,
                 size_bytes: options.size_bytes,

@@ -1,4 +1,4 @@
-//! One member's judgement of every event that reaches it: dense, once, in order, the same for all, and what was sent.
+//! One seat's judgement of every event that reaches it: dense, once, in order, the same for all, and what was sent.
 //!
 //! The first member that sees an event decodes it and holds it against what was sent; the others compare a hash.
 
@@ -20,11 +20,11 @@ use crate::proto::v1::{RoomEvent, room_event};
 /// Members whose latencies are recorded, about; recording each delivery would cost more than verifying it.
 const SAMPLED: usize = 64;
 
-/// The eyes of one member.
+/// The eyes on one seat.
 #[derive(Debug)]
 pub struct Verifier {
     shared: Arc<Shared>,
-    member: usize,
+    seat: usize,
     room: usize,
     position: Position,
     reader: Option<Reader>,
@@ -33,25 +33,32 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// For a member that has seen nothing yet.
-    pub fn new(shared: &Arc<Shared>, member: usize, recorder: &Arc<Recorder>) -> Self {
-        let room = member % shared.rooms.len().max(1);
+    /// For a seat where nothing was seen yet.
+    pub fn new(shared: &Arc<Shared>, seat: usize, recorder: &Arc<Recorder>) -> Self {
+        let room = shared.seats.get(seat).map_or(0, |seat| seat.room);
         let every = shared.options.members.div_ceil(SAMPLED) as u64;
         // Scattered, so that no room is left out because its members' numbers have a common factor.
-        let sampled = (member as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let scattered = (seat as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let sampled = seat < shared.options.members && scattered.is_multiple_of(every.max(1));
         Self {
-            member,
+            seat,
             room,
             position: Position::default(),
             reader: shared
                 .rooms
                 .get(room)
                 .map(|room| Reader::new(Arc::clone(&room.book))),
-            recorder: sampled
-                .is_multiple_of(every.max(1))
-                .then(|| Arc::clone(recorder)),
+            recorder: sampled.then(|| Arc::clone(recorder)),
             shared: Arc::clone(shared),
         }
+    }
+
+    /// The room it is in.
+    pub fn room_name(&self) -> &str {
+        self.shared
+            .rooms
+            .get(self.room)
+            .map_or("", |room| &room.name)
     }
 
     /// Delivery begins after this number, for the first time.
@@ -67,8 +74,8 @@ impl Verifier {
 
     /// Tells the others how far this member is; once a batch.
     pub fn note_position(&self) {
-        if let Some(position) = self.shared.positions.get(self.member) {
-            position.store(self.position.last(), Ordering::Relaxed);
+        if let Some(seat) = self.shared.seats.get(self.seat) {
+            seat.position.store(self.position.last(), Ordering::Relaxed);
         }
     }
 
@@ -84,20 +91,29 @@ impl Verifier {
                 );
                 counts.example(|| {
                     format!(
-                        "member {} misses {skipped} before {}",
-                        self.member, event.sequence
+                        "{} misses {skipped} before {}",
+                        who(&self.shared, self.seat),
+                        event.sequence
                     )
                 });
             }
             Verdict::Late => {
                 counts.missing.fetch_sub(1, Ordering::Relaxed);
                 counts.violation(&counts.reordered, || {
-                    format!("member {} got {} late", self.member, event.sequence)
+                    format!(
+                        "{} got {} late",
+                        who(&self.shared, self.seat),
+                        event.sequence
+                    )
                 });
             }
             Verdict::Repeat => {
                 counts.violation(&counts.repeated, || {
-                    format!("member {} got {} again", self.member, event.sequence)
+                    format!(
+                        "{} got {} again",
+                        who(&self.shared, self.seat),
+                        event.sequence
+                    )
                 });
                 return;
             }
@@ -105,7 +121,7 @@ impl Verifier {
         let Some(reader) = &mut self.reader else {
             return;
         };
-        let (shared, room) = (&self.shared, self.room);
+        let (shared, seat, room) = (&self.shared, self.seat, self.room);
         let hash = event.hash();
         let (sender, intended_us) = reader.with_entry(event.sequence, |entry| {
             let agreed = entry.hash().map_or_else(
@@ -115,8 +131,9 @@ impl Verifier {
             if !agreed {
                 counts.violation(&counts.wrong, || {
                     format!(
-                        "member {} got {} in other bytes than another member",
-                        self.member, event.sequence
+                        "{} got {} in other bytes than another member",
+                        who(shared, seat),
+                        event.sequence
                     )
                 });
             }
@@ -128,13 +145,25 @@ impl Verifier {
             recorder.seen(now_us.saturating_sub(intended_us));
         }
         // The first member of each room is its witness: what it saw leaves the sender's window.
-        if self.member < shared.rooms.len()
+        if self.seat < shared.rooms.len()
             && let Some(sending) = sender.and_then(|sender| shared.senders.get(sender))
         {
             sending.witnessed.fetch_add(1, Ordering::Release);
             sending.bell.notify_one();
         }
     }
+}
+
+/// A seat in words.
+fn who(shared: &Shared, seat: usize) -> String {
+    if seat < shared.options.members {
+        return format!("member {seat}");
+    }
+    let room = shared
+        .seats
+        .get(seat)
+        .and_then(|seat| shared.rooms.get(seat.room));
+    format!("the sender in {}", room.map_or("", |room| &room.name))
 }
 
 /// Judges an event that nobody has seen. True: its bytes are now what the others must get.

@@ -112,7 +112,8 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
 
 async fn load_own(args: &BenchArgs, stop: &CancellationToken) -> anyhow::Result<Report> {
     // The server inherits the limit of open files.
-    bench::allow_connections(args.members.saturating_add(args.senders.saturating_mul(2)))?;
+    let connections = args.members.saturating_add(args.senders.saturating_mul(2));
+    bench::allow_connections(connections.min(2 * bench::MOST_MEMBERS))?;
     let program =
         std::env::current_exe().context("this program's own path is needed to start a server")?;
     let server = OwnServer::start(&program, args.plugins.as_deref()).await?;
@@ -189,7 +190,7 @@ async fn show_progress(counts: Arc<Counts>) {
         let connected = Counts::get(&counts.connected);
         let (accepted, delivered) = (now.0 - last.0, now.1 - last.1);
         eprint!("\r\x1b[K{connected} connected, {accepted}/s accepted, {delivered}/s delivered");
-        for violation in counts.examples().first() {
+        if let Some(violation) = counts.examples().first() {
             eprint!(" — VIOLATION: {violation}");
         }
         last = now;

@@ -94,12 +94,21 @@ async fn events(
         let (Some(first), Some(last)) = (page.events.first(), page.events.last()) else {
             return Ok(events);
         };
+        let end = if after.is_some() {
+            last.sequence >= page.head
+        } else {
+            first.sequence <= page.oldest
+        };
         if after.is_some() {
             after = Some(last.sequence);
             events.extend(page.events);
         } else {
             before = Some(first.sequence);
             events.splice(0..0, page.events);
+        }
+        // To ask beyond either end would be refused.
+        if end {
+            return Ok(events);
         }
     }
 }

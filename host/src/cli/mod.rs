@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Each says how it ended with an exit code.
 
+pub mod backup;
 pub mod bench;
 pub mod chat;
 pub mod completions;
@@ -69,6 +70,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Shows the settings in force and where each comes from, or checks a file
     Config(config::ConfigArgs),
+    /// Copies a data folder consistently, also while a server runs on it
+    Backup(backup::BackupArgs),
     /// Writes completions for a shell to stdout
     Completions(completions::CompletionsArgs),
 }
@@ -88,6 +91,7 @@ pub fn run() -> ExitCode {
                 Exit::Failure.into()
             })
         }),
+        Command::Backup(args) => wait(backup::run(args)),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),
     }

@@ -50,11 +50,15 @@ impl<D: Message + Default> Decoder for StrictDecoder<D> {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<D>, Status> {
-        D::decode(buffer).map(Some).map_err(|error| {
-            Status::invalid_argument(format!(
-                "the message can't be decoded ({error}); it must be protobuf as chat/v1/chat.proto says, and strings must be \
-                 UTF-8"
-            ))
-        })
+        D::decode(buffer)
+            .map(Some)
+            .map_err(|error| undecodable(&error))
     }
+}
+
+/// What a caller is told whose bytes are no message.
+pub fn undecodable(error: &prost::DecodeError) -> Status {
+    Status::invalid_argument(format!(
+        "the message can't be decoded ({error}); it must be protobuf as chat/v1/chat.proto says, and strings must be UTF-8"
+    ))
 }

@@ -10,16 +10,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures_util::StreamExt as _;
 use http::{HeaderValue, Request, Response};
 use prost::Message;
 use tonic::body::Body;
 use tonic::server::Grpc;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
-use tower::{Service as _, ServiceExt};
+use tower::Service as _;
 
-use super::codec::{StrictCodec, StrictDecoder};
+use super::codec::StrictCodec;
+use super::inbound::Inbound;
 use super::outbound::{Outbound, outbound};
 use super::refusal::{Admission, Refusal};
 use super::{Gateway, session};
@@ -37,6 +39,11 @@ const FRAME_BYTES: usize = 4096;
 pub struct Service {
     gateway: Arc<Gateway>,
     address: IpAddr,
+    others: Arc<Others>,
+}
+
+/// Services of other packages, seldom asked.
+struct Others {
     health: HealthServer<HealthService>,
     reflection: Reflection,
 }
@@ -73,8 +80,7 @@ impl Service {
         Ok(Self {
             gateway,
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            health,
-            reflection,
+            others: Arc::new(Others { health, reflection }),
         })
     }
 
@@ -87,7 +93,7 @@ impl Service {
         }
     }
 
-    async fn answer(mut self, request: Request<Body>) -> Response<Body> {
+    async fn answer(self, request: Request<Body>) -> Response<Body> {
         let path = request.uri().path().to_owned();
         let gateway = self.gateway.clone();
         match path.as_str() {
@@ -124,13 +130,13 @@ impl Service {
                 .await
             }
             _ if path.starts_with("/grpc.health.v1.Health/") => {
-                never(self.health.call(request).await)
+                never(self.others.health.clone().call(request).await)
             }
             _ if path.starts_with("/grpc.reflection.v1.") => {
-                never(self.reflection.v1.call(request).await)
+                never(self.others.reflection.v1.clone().call(request).await)
             }
             _ if path.starts_with("/grpc.reflection.v1alpha.") => {
-                never(self.reflection.v1alpha.call(request).await)
+                never(self.others.reflection.v1alpha.clone().call(request).await)
             }
             _ => Status::unimplemented(format!("there is no method {path} here")).into_http(),
         }
@@ -138,12 +144,7 @@ impl Service {
 
     fn connect(self, request: Request<Body>) -> Response<Body> {
         let frame_bytes = self.gateway.limits.message_bytes + FRAME_BYTES;
-        let inbound: Streaming<v1::ClientFrame> = Streaming::new_request(
-            StrictDecoder::default(),
-            request.into_body(),
-            None,
-            Some(frame_bytes),
-        );
+        let inbound: Inbound<v1::ClientFrame> = Inbound::new(request.into_body(), frame_bytes);
         let (sender, body) = outbound(Arc::new(Counted(self.gateway.clone())));
         let (gateway, address) = (self.gateway.clone(), self.address);
         self.gateway
@@ -210,16 +211,11 @@ where
 
 /// `Watch`: one request, and then a room's events.
 async fn watch(gateway: Arc<Gateway>, request: Request<Body>) -> Response<Body> {
-    let mut requests: Streaming<v1::WatchRequest> = Streaming::new_request(
-        StrictDecoder::default(),
-        request.into_body(),
-        None,
-        Some(FRAME_BYTES),
-    );
-    let request = match requests.message().await {
-        Ok(Some(request)) => request,
-        Ok(None) => return Status::invalid_argument("the request is missing").into_http(),
-        Err(status) => return status.into_http(),
+    let mut requests: Inbound<v1::WatchRequest> = Inbound::new(request.into_body(), FRAME_BYTES);
+    let request = match requests.next().await {
+        Some(Ok(request)) => request,
+        None => return Status::invalid_argument("the request is missing").into_http(),
+        Some(Err(status)) => return status.into_http(),
     };
     let cursor = match watch_cursor(&gateway, request).await {
         Ok(cursor) => cursor,
@@ -232,7 +228,7 @@ async fn watch(gateway: Arc<Gateway>, request: Request<Body>) -> Response<Body> 
     let drain = gateway.drain.clone();
     gateway.tasks.spawn(async move {
         // Who has left needs nothing of this.
-        sender.send(Outbound::Follow(cursor)).await.ok();
+        sender.send(Outbound::Follow(Box::new(cursor))).await.ok();
         tokio::select! {
             biased;
             () = sender.closed() => return,
@@ -245,7 +241,7 @@ async fn watch(gateway: Arc<Gateway>, request: Request<Body>) -> Response<Body> 
         let frame = framed(v1::server_frame::Frame::Goodbye(goodbye));
         sender.send(Outbound::Frame(frame)).await.ok();
         let status = Status::unavailable("the server is going down");
-        sender.send(Outbound::End(status)).await.ok();
+        sender.send(Outbound::End(Box::new(status))).await.ok();
     });
     streaming(body)
 }
@@ -302,5 +298,5 @@ pub fn hyper_service(
     Error = Infallible,
     Future: Send,
 > + Clone {
-    hyper_util::service::TowerToHyperService::new(service.map_response(|response| response))
+    hyper_util::service::TowerToHyperService::new(service)
 }

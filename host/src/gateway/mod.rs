@@ -6,6 +6,7 @@
 pub mod admit;
 mod codec;
 mod grpc;
+mod inbound;
 mod lane;
 pub mod listener;
 pub mod outbound;

@@ -25,11 +25,11 @@ pub enum Outbound {
     /// A frame for this session alone.
     Frame(Bytes),
     /// Follow a channel.
-    Follow(Cursor),
+    Follow(Box<Cursor>),
     /// Follow it no more.
     Unfollow(Source),
     /// End with this status.
-    End(Status),
+    End(Box<Status>),
 }
 
 /// Counts deliveries.
@@ -68,12 +68,12 @@ impl SessionBody {
         while self.ending.is_none() {
             match self.own.poll_recv(cx) {
                 Poll::Ready(Some(Outbound::Frame(bytes))) => return Poll::Ready(bytes),
-                Poll::Ready(Some(Outbound::Follow(cursor))) => self.cursors.push(cursor),
+                Poll::Ready(Some(Outbound::Follow(cursor))) => self.cursors.push(*cursor),
                 Poll::Ready(Some(Outbound::Unfollow(source))) => {
                     self.cursors
                         .retain(|cursor| cursor.channel().source() != source);
                 }
-                Poll::Ready(Some(Outbound::End(status))) => self.ending = Some(status),
+                Poll::Ready(Some(Outbound::End(status))) => self.ending = Some(*status),
                 Poll::Ready(None) => {
                     self.ending = Some(Status::unavailable("the session ended; connect again"));
                 }

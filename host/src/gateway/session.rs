@@ -83,7 +83,7 @@ pub async fn serve<S>(
         }
     };
     // The client may be gone already.
-    out.send(Outbound::End(status)).await.ok();
+    out.send(Outbound::End(Box::new(status))).await.ok();
 }
 
 /// Hello and welcome.
@@ -216,7 +216,7 @@ impl Session {
         let gone = |Gone| Refusal::new(Code::Cancelled, "the client has left");
         self.tell(Frame::Welcome(welcome)).await.map_err(gone)?;
         for cursor in cursors {
-            self.send_out(Outbound::Follow(cursor))
+            self.send_out(Outbound::Follow(Box::new(cursor)))
                 .await
                 .map_err(gone)?;
         }
@@ -391,7 +391,7 @@ impl Session {
         match self.enter(join).await {
             Ok((joined, cursor)) => {
                 self.tell(Frame::Joined(joined)).await?;
-                self.send_out(Outbound::Follow(cursor)).await?;
+                self.send_out(Outbound::Follow(Box::new(cursor))).await?;
                 Ok(Ok(()))
             }
             Err(refusal) => Ok(Err(refusal)),

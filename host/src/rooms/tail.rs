@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::channel::Source;
 use super::{Rooms, rebuild};
@@ -30,14 +30,6 @@ pub trait TailObserver: Send + Sync {
     fn folded(&self, verdict: Verdict);
     /// A batch of records was folded in so long.
     fn batch(&self, time: Duration);
-}
-
-/// Looks away.
-pub struct Unobserved;
-
-impl TailObserver for Unobserved {
-    fn folded(&self, _: Verdict) {}
-    fn batch(&self, _: Duration) {}
 }
 
 /// See the module.
@@ -181,7 +173,7 @@ impl Tail {
                 Folded::Decided(outcome) => decided.push(outcome),
                 Folded::Floored { outcomes, ingress } => floor = Some((outcomes, ingress)),
                 Folded::Claimed => {
-                    info!(partition = %self.partition, generation = %fold.generation(), "claimed");
+                    debug!(partition = %self.partition, generation = %fold.generation(), "claimed");
                 }
                 Folded::Dropped => {}
             }

@@ -11,6 +11,8 @@ use crate::proto::log::v1::{Kept, PartitionState, PluginStateValue, RoomState};
 pub const RETRY_MS: u64 = 24 * 60 * 60 * 1000;
 /// How long a lane may rest. Longer than a gateway uses one (half an hour) plus the lateness of a record (an hour).
 pub const LANE_MS: u64 = 2 * 60 * 60 * 1000;
+/// How far a lane's age may lag behind its use.
+pub const LANE_AGE_MS: u64 = 10 * 60 * 1000;
 /// Expiry runs once in so much log time, not at every outcome.
 const EVERY_MS: u64 = 1000;
 /// At most so many entries of a kind go at once; the rest goes a second later.

@@ -291,17 +291,23 @@ impl Fold {
 
         if answer.verdict != Verdict::SendAgain && !cause.lane.is_empty() {
             let key = keys::lane(self.partition, &cause.lane);
-            let mut last = cause.lane_number;
-            if let Some(old) = view.read::<LaneState>(&key)? {
-                // A doubled record is answered too, and takes no number back.
-                last = last.max(old.last);
-                let age = keys::by_time(self.partition, Tag::LaneAge, old.time_ms, &key);
-                view.put(age, None);
-            }
-            let age = keys::by_time(self.partition, Tag::LaneAge, now, &key);
-            view.put(age, Some(Bytes::new()));
-            let lane = LaneState { last, time_ms: now };
-            view.write(key, &lane);
+            let old: Option<LaneState> = view.read(&key)?;
+            // A doubled record is answered too, and takes no number back.
+            let last = old.map_or(0, |old| old.last).max(cause.lane_number);
+            // The index by age moves now and then, not with every message: it serves a bound of hours.
+            let time_ms = match old {
+                Some(old) if old.time_ms + expiry::LANE_AGE_MS > now => old.time_ms,
+                _ => {
+                    if let Some(old) = old {
+                        let age = keys::by_time(self.partition, Tag::LaneAge, old.time_ms, &key);
+                        view.put(age, None);
+                    }
+                    let age = keys::by_time(self.partition, Tag::LaneAge, now, &key);
+                    view.put(age, Some(Bytes::new()));
+                    now
+                }
+            };
+            view.write(key, &LaneState { last, time_ms });
         }
 
         if cause.client_id.is_empty() {

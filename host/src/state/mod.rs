@@ -13,3 +13,6 @@ pub mod memory;
 pub mod name;
 pub mod store;
 pub mod view;
+
+#[cfg(test)]
+mod tests;

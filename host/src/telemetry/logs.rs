@@ -14,6 +14,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
 
+/// Libraries that are quiet where only a level is given.
+const QUIET: &str = "fjall=warn,lsm_tree=warn,h2=warn,hyper=warn,hyper_util=warn,tonic=warn,wasmtime=warn,cranelift_codegen=warn,notify=warn";
+
 /// Why log lines can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
@@ -52,7 +55,13 @@ fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(level).map_err(|error| LogsError::Level {
+    // What libraries tell of their inner life helps nobody who did not ask for it.
+    let directives = if level.contains('=') {
+        level.to_owned()
+    } else {
+        format!("{level},{QUIET}")
+    };
+    let filter = EnvFilter::try_new(directives).map_err(|error| LogsError::Level {
         level: level.to_owned(),
         error,
     })?;

@@ -54,13 +54,6 @@ impl Server {
         Self { process, url }
     }
 
-    /// Kills it without a word, and starts another on the same data and address.
-    pub fn crash_and_restart(self, data: &Path) -> Self {
-        let listen = self.address();
-        drop(self);
-        Self::start_at(data, &listen)
-    }
-
     /// `127.0.0.1:PORT`.
     pub fn address(&self) -> String {
         self.url.trim_start_matches("http://").to_owned()

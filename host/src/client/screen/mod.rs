@@ -19,9 +19,10 @@ pub mod wrap;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use ratatui::crossterm::event::{
     Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
 };
@@ -113,7 +114,7 @@ pub async fn run(
                             model.leaving = true;
                         }
                     }
-                    next = keys.next().now_or_never();
+                    next = at_hand(&mut keys).await;
                 }
             }
             changes = live.changes() => match changes {
@@ -251,6 +252,18 @@ async fn next_page(page: &mut Option<Page>) -> Result<HistoryResponse, Status> {
         Some(page) => page.await,
         None => std::future::pending().await,
     }
+}
+
+/// The next event, if it is there already. Polled with this task's own waker: the stream remembers only the first one
+/// that it was polled with, so a poll with another (as by `now_or_never`) would lose the next wake.
+async fn at_hand(keys: &mut EventStream) -> Option<Option<io::Result<Event>>> {
+    std::future::poll_fn(|context| {
+        Poll::Ready(match keys.poll_next_unpin(context) {
+            Poll::Ready(event) => Some(event),
+            Poll::Pending => None,
+        })
+    })
+    .await
 }
 
 /// The clock, where something on the screen or leaving depends on it.

@@ -76,6 +76,8 @@ pub struct Model {
     person: u64,
     first: Option<u64>,
     last: u64,
+    /// The newest number when we came in: until it is here, the beginning of the view is not its end.
+    head: u64,
     next_key: u64,
 }
 
@@ -104,6 +106,7 @@ impl Model {
             person: 0,
             first: None,
             last: 0,
+            head: 0,
             next_key: 0,
         }
     }
@@ -189,7 +192,10 @@ impl Model {
     /// The number before which older events are wanted: the view has reached the oldest entry and there may be more.
     #[must_use]
     pub fn wants_older(&self, at_top: bool) -> Option<u64> {
-        let wanted = at_top && self.older == Older::More && self.entries.len() < KEPT;
+        let wanted = at_top
+            && self.last >= self.head
+            && self.older == Older::More
+            && self.entries.len() < KEPT;
         wanted.then_some(self.first?)
     }
 
@@ -229,6 +235,7 @@ impl Model {
             self.members = members.names;
         }
         let begins_anew = joined.head < self.last;
+        self.head = joined.head;
         if self.first.is_none() || begins_anew {
             // Delivery begins after this number, so it is the newest of the older ones.
             self.first = Some(joined.after + 1);

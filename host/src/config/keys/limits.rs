@@ -56,7 +56,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "limits.rooms_per_session",
         placeholder: "N",
         help: "Rooms a session may be in",
-        rule: Rule::Number(1, 10_000),
+        rule: Rule::Number(1, 100_000),
         put: |c, text| set(&mut c.limits.rooms_per_session, text),
         get: |c| c.limits.rooms_per_session.into(),
     },

@@ -179,9 +179,7 @@ impl Database {
         limit: usize,
     ) -> Result<bool, String> {
         // The floor first: a crash in between leaves records that nobody reads.
-        self.meta
-            .insert(floor_key(partition, log), below.0.to_be_bytes())
-            .map_err(|error| error.to_string())?;
+        self.set_floor(partition, log, below)?;
         let range = key(partition, Offset(0))..key(partition, below);
         let mut batch = self.database.batch();
         let mut removed = 0;
@@ -192,6 +190,16 @@ impl Database {
         }
         batch.commit().map_err(|error| error.to_string())?;
         Ok(removed == limit)
+    }
+
+    /// Sets the oldest record that is kept.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn set_floor(&self, partition: Partition, log: Log, oldest: Offset) -> Result<(), String> {
+        self.meta
+            .insert(floor_key(partition, log), oldest.0.to_be_bytes())
+            .map_err(|error| error.to_string())
     }
 
     /// Entries of the checkpoints' map.

@@ -40,10 +40,7 @@ pub(super) fn agree(database: &Database, path: &Path, partitions: u16) -> Result
         reason,
     };
     let Some(found) = database.meta("layout").map_err(broken)? else {
-        let layout = format!("format={FORMAT} partitions={partitions}");
-        database
-            .set_meta("layout", layout.as_bytes())
-            .map_err(broken)?;
+        write(database, partitions).map_err(broken)?;
         return Ok(partitions);
     };
     let text = String::from_utf8_lossy(&found).into_owned();
@@ -67,4 +64,10 @@ pub(super) fn agree(database: &Database, path: &Path, partitions: u16) -> Result
     }
     let partitions = number("partitions").ok_or_else(unknown)?;
     Ok(u16::try_from(partitions).map_err(|_| unknown())?)
+}
+
+/// Writes the layout of this host's format.
+pub(super) fn write(database: &Database, partitions: u16) -> Result<(), String> {
+    let layout = format!("format={FORMAT} partitions={partitions}");
+    database.set_meta("layout", layout.as_bytes())
 }

@@ -4,6 +4,7 @@
 //! After a failure it closes the database, opens it again, and writes what turned up beyond the known end once more, so
 //! that nothing is read that a failed sync left in memory alone.
 
+pub mod backup;
 mod database;
 mod layout;
 mod writer;

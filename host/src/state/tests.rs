@@ -1,0 +1,192 @@
+//! The fold's rules, each by what breaks them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::fold::{ENCODING, Fold, FoldError, Folded};
+use super::ids::{Offset, Partition};
+use super::memory::MemoryStore;
+use super::view::View;
+use crate::proto::log::v1::{
+    Change, Claim, IngressCause, LaneState, Outcome, Record, RoomCreated, RoomState, Verdict,
+    change, outcome::Cause, record,
+};
+use crate::proto::v1;
+
+const P: Partition = Partition(2);
+
+/// A log that is folded as it is written.
+struct Log {
+    view: View,
+    fold: Fold,
+    next: u64,
+}
+
+impl Log {
+    fn new() -> Self {
+        let view = View::of(Arc::new(MemoryStore::default()));
+        let fold = Fold::load(P, &view).unwrap();
+        let next = 0;
+        Self { view, fold, next }
+    }
+
+    fn add(&mut self, record: record::Record) -> Result<Folded, FoldError> {
+        let record = Record {
+            version: ENCODING,
+            record: Some(record),
+        };
+        let offset = Offset(self.next);
+        self.next += 1;
+        self.fold
+            .apply(&mut self.view, offset, &record.encode_to_vec().into())
+    }
+
+    fn claim(&mut self, generation: u64, nonce: &'static [u8]) -> bool {
+        let claim = Claim {
+            generation,
+            nonce: Bytes::from_static(nonce),
+            ..Claim::default()
+        };
+        matches!(self.add(record::Record::Claim(claim)), Ok(Folded::Claimed))
+    }
+
+    fn outcome(&mut self, outcome: Outcome) -> bool {
+        matches!(
+            self.add(record::Record::Outcome(outcome)),
+            Ok(Folded::Decided(_))
+        )
+    }
+}
+
+fn outcome(generation: u64, nonce: &'static [u8], step: u64) -> Outcome {
+    Outcome {
+        generation,
+        nonce: Bytes::from_static(nonce),
+        step,
+        cause: Some(Cause::Ingress(IngressCause {
+            offset: step,
+            ..IngressCause::default()
+        })),
+        verdict: Verdict::Handled.into(),
+        ..Outcome::default()
+    }
+}
+
+#[test]
+fn of_two_claims_of_one_generation_the_first_wins() {
+    let mut log = Log::new();
+    assert!(log.claim(1, b"first"));
+    assert!(!log.claim(1, b"second"));
+    assert!(!log.claim(3, b"skips"));
+    assert!(log.outcome(outcome(1, b"first", 1)));
+    assert!(!log.outcome(outcome(1, b"second", 2)));
+    assert!(log.claim(2, b"next"));
+    assert!(!log.outcome(outcome(1, b"first", 2)), "an old owner's");
+}
+
+#[test]
+fn steps_are_dense() {
+    let mut log = Log::new();
+    log.claim(1, b"n");
+    assert!(log.outcome(outcome(1, b"n", 1)));
+    assert!(!log.outcome(outcome(1, b"n", 1)), "a repeat");
+    assert!(!log.outcome(outcome(1, b"n", 3)), "a gap");
+    assert!(log.outcome(outcome(1, b"n", 2)));
+    assert_eq!(log.fold.next_ingress(), Offset(3));
+}
+
+#[test]
+fn claims_without_an_outcome_between_are_counted() {
+    let mut log = Log::new();
+    for (generation, nonce) in [(1, b"a"), (2, b"b"), (3, b"c")] {
+        log.claim(generation, nonce);
+    }
+    assert_eq!(log.fold.state().fruitless_claims, 3);
+    log.outcome(outcome(3, b"c", 1));
+    assert_eq!(log.fold.state().fruitless_claims, 0);
+}
+
+#[test]
+fn a_newer_encoding_stops_the_fold() {
+    let mut log = Log::new();
+    let record = Record {
+        version: ENCODING + 1,
+        record: None,
+    };
+    let folded = log
+        .fold
+        .apply(&mut log.view, Offset(0), &record.encode_to_vec().into());
+    assert!(
+        matches!(folded, Err(FoldError::TooNew { .. })),
+        "{folded:?}"
+    );
+}
+
+#[test]
+fn a_lane_takes_no_number_back() {
+    let mut log = Log::new();
+    log.claim(1, b"n");
+    for (step, number) in [(1, 1), (2, 2), (3, 1)] {
+        let mut outcome = outcome(1, b"n", step);
+        if let Some(Cause::Ingress(cause)) = &mut outcome.cause {
+            cause.lane = Bytes::from_static(b"lane");
+            cause.lane_number = number;
+        }
+        assert!(log.outcome(outcome));
+    }
+    let lane: LaneState = log
+        .view
+        .read(&super::keys::lane(P, b"lane"))
+        .unwrap()
+        .unwrap();
+    assert_eq!(lane.last, 2);
+}
+
+#[test]
+fn a_floor_forgets_the_events_below_it() {
+    let mut log = Log::new();
+    log.claim(1, b"n");
+    let room = P.id(1);
+    let created = change::Change::RoomCreated(RoomCreated {
+        room,
+        name: "lobby".into(),
+    });
+    for step in 1..=4 {
+        let mut outcome = outcome(1, b"n", step);
+        if step == 1 {
+            outcome.changes.push(Change::from(created.clone()));
+        }
+        let event = change::Change::RoomEvent(crate::proto::log::v1::RoomEvent {
+            room,
+            event: Some(v1::RoomEvent {
+                sequence: step,
+                ..v1::RoomEvent::default()
+            }),
+        });
+        outcome.changes.push(Change::from(event));
+        assert!(log.outcome(outcome));
+    }
+    let floor = crate::proto::log::v1::Floor {
+        generation: 1,
+        nonce: Bytes::from_static(b"n"),
+        outcomes: 3,
+        ingress: 3,
+        ..Default::default()
+    };
+    let folded = log.add(record::Record::Floor(floor.clone())).unwrap();
+    assert!(matches!(folded, Folded::Floored { .. }), "{folded:?}");
+    let state: RoomState = log
+        .view
+        .read(&super::keys::room(super::ids::RoomId(room)))
+        .unwrap()
+        .unwrap();
+    assert_eq!((state.oldest, state.head), (3, 4));
+    let past_the_end = crate::proto::log::v1::Floor {
+        outcomes: 1000,
+        ..floor
+    };
+    let folded = log.add(record::Record::Floor(past_the_end)).unwrap();
+    assert!(matches!(folded, Folded::Dropped), "{folded:?}");
+}
