@@ -249,7 +249,7 @@ impl Gateway {
         };
         if after > room.head {
             self.fold_to_the_end(self.rooms.partition_of_room(name))
-                .await;
+                .await?;
             room = self.existing_room(name.as_str())?;
         }
         if after > room.head || after.saturating_add(1) < room.oldest {
@@ -269,15 +269,22 @@ impl Gateway {
     }
 
     /// Waits until this host has folded what is durable at this moment.
-    async fn fold_to_the_end(&self, partition: Partition) {
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` where that takes long. Never to be passed over: to a client, a number past the room's end means
+    /// that the server began anew.
+    async fn fold_to_the_end(&self, partition: Partition) -> Admission<()> {
         let end = self.entrance.journal().end(partition, Log::Outcomes);
         if let Some(mut folded) = self.rooms.folded(partition) {
             let wait = folded.wait_for(|state| Offset(state.next_outcome) >= end);
-            // A tail that stands still can't be waited for: the reader is then refused.
-            tokio::time::timeout(Duration::from_secs(5), wait)
-                .await
-                .ok();
+            let waited = tokio::time::timeout(Duration::from_secs(5), wait).await;
+            if !matches!(waited, Ok(Ok(_))) {
+                return Err(Refusal::unavailable(
+                    "this server is behind with the log; try again, or another one",
+                ));
+            }
         }
+        Ok(())
     }
 
     /// The commands of the plugins in force.

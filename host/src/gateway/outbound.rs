@@ -14,10 +14,8 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::refusal::Refusal;
-use crate::proto::v1::server_frame;
 use crate::rooms::Source;
 use crate::rooms::cursor::{Cursor, Given};
-use crate::state::frame::framed;
 
 /// Own frames that may wait. Beyond that the session stops reading what the client sends.
 const OWN: usize = 64;
@@ -100,9 +98,10 @@ impl SessionBody {
                     return Poll::Ready(bytes);
                 }
                 Poll::Ready(Given::Gone(from)) => {
-                    let room = cursor.channel().name().to_owned();
-                    self.cursors.remove(index);
-                    return Poll::Ready(gone(&room, from.0));
+                    // Without the cursor the stream would be silent for good. At the next one the reader hears where
+                    // what is kept begins.
+                    self.ending = Some(gone(cursor.channel().name(), from.0).status());
+                    return Poll::Pending;
                 }
                 Poll::Ready(Given::Failed(error)) => {
                     self.ending = Some(Refusal::from(error).status());
@@ -114,13 +113,11 @@ impl SessionBody {
     }
 }
 
-fn gone(room: &str, from: u64) -> Bytes {
-    let refusal = Refusal::new(
-        tonic::Code::OutOfRange,
-        format!("the events from {from} on are no longer kept; join again"),
-    );
-    let frame: server_frame::Frame = refusal.event(room, "");
-    framed(frame)
+fn gone(room: &str, from: u64) -> Refusal {
+    let of = if room.is_empty() { "private" } else { room };
+    Refusal::unavailable(format!(
+        "you read so slowly that the {of} events from {from} on are no longer kept; connect again"
+    ))
 }
 
 impl http_body::Body for SessionBody {

@@ -1,7 +1,7 @@
 //! A session: one person's stream, from hello to the end.
 //!
 //! One task reads what the client sends and answers; what rooms have for it goes through its body. A refused send is an
-//! error event and the stream lives; only a violation of the protocol, or a write whose fate is unknown, ends it.
+//! error event and the stream lives; only a violation of the protocol, or a write that failed, ends it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -30,7 +30,9 @@ use crate::rooms::cursor::Cursor;
 use crate::state::fold::Answer;
 use crate::state::frame::framed;
 use crate::state::ids::{Partition, Sequence};
+use crate::state::keys;
 use crate::state::name::RoomName;
+use crate::state::store::Direction;
 
 /// When a client of a draining server should come back.
 const RECONNECT: Duration = Duration::from_millis(500);
@@ -171,27 +173,30 @@ impl Session {
         for partition in (0..rooms.partitions()).map(Partition) {
             let channel = rooms.private_channel(partition, self.person.id)?;
             let mut head = channel.head();
-            // Positions of somebody else, whose name this was, mean nothing here.
             let asked = after
                 .iter()
-                .find(|p| self.person.returned && p.partition == u32::from(partition.0))
+                .find(|p| p.partition == u32::from(partition.0))
                 .map(|p| p.number);
             let begin = match asked {
                 None => head.0,
                 Some(number) => {
                     if number > head.0 {
-                        self.gateway.fold_to_the_end(partition).await;
+                        self.gateway.fold_to_the_end(partition).await?;
                         head = channel.head();
                     }
-                    if number > head.0 {
+                    if number <= head.0 {
+                        self.first_kept(&channel, Sequence(number), head)?
+                    } else if self.person.returned {
                         return Err(Refusal::new(
                             Code::OutOfRange,
                             format!(
                                 "private event {number} of partition {partition} is not there yet: the newest is {head}"
                             ),
                         ));
+                    } else {
+                        // Positions of somebody else, whose name this was, mean nothing here.
+                        head.0
                     }
-                    number
                 }
             };
             positions.push(v1::PrivatePosition {
@@ -218,6 +223,17 @@ impl Session {
                 .map_err(gone)?;
         }
         Ok(())
+    }
+
+    /// After which number to begin, where `after` was the last one seen: what retention took is passed over.
+    fn first_kept(&self, channel: &Channel, after: Sequence, head: Sequence) -> Admission<u64> {
+        let (from, to) = channel.source().range(after.next(), head.next());
+        let store = self.gateway.rooms.store();
+        let first = store.range(&from, &to, 1, Direction::Forward)?;
+        let kept = first
+            .first()
+            .map(|(key, _)| keys::number_at(key, key.len().saturating_sub(8)).saturating_sub(1));
+        Ok(kept.unwrap_or(head.0))
     }
 
     /// Until somebody ends it.
@@ -273,6 +289,10 @@ impl Session {
                 let (room, client_id) = (send.room.clone(), send.client_id.clone());
                 if let Err(refusal) = self.post(send) {
                     self.refuse(&refusal, &room, &client_id).await?;
+                    // The journal did not take it. What the client has sent behind it, not knowing, would overtake it.
+                    if refusal.code == Code::Unavailable {
+                        return Ok(Some(refusal.status()));
+                    }
                 }
             }
             Some(client_frame::Frame::Join(join)) => {
@@ -407,7 +427,7 @@ impl Session {
         } else if self.gateway.rooms.room(&name)?.is_none() {
             self.gateway
                 .fold_to_the_end(self.gateway.rooms.partition_of_room(&name))
-                .await;
+                .await?;
         }
         let (room, after) = self
             .gateway

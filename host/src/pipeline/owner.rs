@@ -130,13 +130,13 @@ impl Owner {
         if let Err(ended) = claimed {
             return ended;
         }
-        match self.begin() {
+        match self.begin(&nonce) {
             Ok((executor, fold)) => {
                 Run::new(self, executor, &fold, nonce)
                     .until_ended(drain)
                     .await
             }
-            Err(reason) => Ended::Failed(reason),
+            Err(ended) => ended,
         }
     }
 
@@ -178,9 +178,15 @@ impl Owner {
     }
 
     /// A fresh attempt where the fold stands. Nothing but this owner's own outcomes can change the state from here.
-    fn begin(&self) -> Result<(Executor, Fold), String> {
+    fn begin(&self, nonce: &[u8; 16]) -> Result<(Executor, Fold), Ended> {
         let view = View::of(self.around.store.clone());
-        let fold = Fold::load(self.partition, &view).map_err(|error| error.to_string())?;
+        let fold =
+            Fold::load(self.partition, &view).map_err(|error| Ended::Failed(error.to_string()))?;
+        // The store runs ahead of what the tail has told: the next claim may be in it by now, and what is decided under
+        // that one's generation and nonce would count as its owner's.
+        if !fold.is_claimed_by(nonce) {
+            return Err(Ended::Superseded);
+        }
         let scope = Arc::new(Scope::new(view, self.around.directory.clone()));
         let chain = Chain::new(
             self.around.plugins.clone(),
@@ -196,7 +202,7 @@ impl Owner {
         );
         let name = format!("partition-{}", self.partition);
         let executor = Executor::start(attempt, self.config.own_thread, name)
-            .map_err(|error| format!("no thread for the plugins: {error}"))?;
+            .map_err(|error| Ended::Failed(format!("no thread for the plugins: {error}")))?;
         Ok((executor, fold))
     }
 }
@@ -441,13 +447,13 @@ impl<'a> Run<'a> {
     /// Copies the state, which stands still: all that was decided has been folded.
     async fn checkpoint(&mut self) -> Result<(), Ended> {
         self.wants_checkpoint = false;
-        let view = View::of(self.owner.around.store.clone());
         let failed = |error: crate::state::store::StoreError| Ended::Failed(error.to_string());
-        // In this order: the copy may have a later position than its manifest says, never an earlier one.
-        let fold = Fold::load(self.owner.partition, &view).map_err(failed)?;
         let snapshot = self.owner.around.store.snapshot().map_err(failed)?;
+        // The copy's own position: the tail goes on, and what a manifest with an earlier one promises to fold again
+        // would be in the copy already, without its history.
+        let state = Fold::position_in(self.owner.partition, snapshot.as_ref()).map_err(failed)?;
         let id = self.owner.around.world.nonce();
-        self.checkpoints.write(snapshot, fold.state(), id).await;
+        self.checkpoints.write(snapshot, &state, id).await;
         Ok(())
     }
 }

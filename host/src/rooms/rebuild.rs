@@ -8,11 +8,11 @@ use prost::Message;
 use tracing::{info, warn};
 
 use crate::journal::{Entry, Journal, Log, ReadError, checkpoint};
-use crate::proto::log::v1::{CheckpointManifest, Ingress};
+use crate::proto::log::v1::{CheckpointManifest, Ingress, RoomState};
 use crate::state::fold::{Fold, hash};
 use crate::state::ids::{Offset, Partition};
-use crate::state::keys;
-use crate::state::store::Store;
+use crate::state::keys::{self, Key, Tag};
+use crate::state::store::{Store, StoreError};
 use crate::state::view::View;
 
 /// Checks, and rebuilds where that helps.
@@ -123,6 +123,21 @@ async fn rebuild(
             .apply(entries.map(|e| (e.key.to_vec(), Some(e.value))).collect())
             .map_err(|error| error.to_string())?;
     }
+    begin_history(partition, store).map_err(|error| error.to_string())?;
     info!(%partition, outcomes = manifest.outcomes, "state restored from a checkpoint");
     Ok(())
+}
+
+/// A checkpoint holds no history, so that of each room begins after its position: as on the hosts that reached the floor
+/// with theirs.
+fn begin_history(partition: Partition, store: &Arc<dyn Store>) -> Result<(), StoreError> {
+    let mut view = View::of(store.clone());
+    let rooms = Key::of(partition, Tag::Room).end();
+    for (key, value) in view.prefixed(&rooms, usize::MAX)? {
+        let mut room = RoomState::decode(value)
+            .map_err(|error| StoreError(format!("a room's state is broken: {error}")))?;
+        room.oldest = room.head + 1;
+        view.write(key.to_vec(), &room);
+    }
+    store.apply(view.take())
 }

@@ -13,7 +13,7 @@ use super::change::{self, Made};
 use super::expiry;
 use super::ids::{Generation, Offset, Partition, Sequence, Step};
 use super::keys::{self, Key, Tag};
-use super::store::StoreError;
+use super::store::{Snapshot, StoreError};
 use super::view::View;
 use crate::proto::log::v1::{
     self as log, LaneState, PartitionState, RetryState, Verdict, outcome::Cause, record::Record,
@@ -110,6 +110,22 @@ impl Fold {
         let key = Key::of(partition, Tag::Position).end();
         let state = view.read(&key)?.unwrap_or_default();
         Ok(Self { partition, state })
+    }
+
+    /// The position in a store as it was at one moment.
+    ///
+    /// # Errors
+    /// Where the store fails, or the position is broken.
+    pub fn position_in(
+        partition: Partition,
+        snapshot: &dyn Snapshot,
+    ) -> Result<PartitionState, StoreError> {
+        let key = Key::of(partition, Tag::Position).end();
+        match snapshot.range(&key, &keys::after(&key), 1)?.pop() {
+            Some((_, value)) => PartitionState::decode(value)
+                .map_err(|error| StoreError(format!("the position is broken: {error}"))),
+            None => Ok(PartitionState::default()),
+        }
     }
 
     /// Which partition's.
