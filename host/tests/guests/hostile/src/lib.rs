@@ -65,6 +65,7 @@ impl moderation::Guest for Hostile {
             let verdict = match deed(&message.text) {
                 None => Verdict::Allow,
                 Some("revise") => Verdict::Revise(message.text.replace("do:revise", "done")),
+                Some("sign") => Verdict::Revise(message.text.replace("do:sign", VERSION)),
                 Some("withhold") => Verdict::Withhold("because".into()),
                 Some("discard") => Verdict::Discard,
                 Some("wordy") => Verdict::Withhold("x".repeat(513)),

@@ -1,0 +1,27 @@
+//! The promises, kept by the real program: a server process that is killed, starved, stopped, traced and lied to.
+//!
+//! A file for each topic. Tests wait for conditions, never for time; what can't run here says so in the file that
+//! `CHAT_HOST_SKIPPED` names.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)] // Tests.
+
+#[path = "../plugin_support/mod.rs"]
+mod plugin_support;
+
+mod backup;
+mod bad_input;
+mod client;
+mod disk;
+mod kill;
+mod plugins;
+mod reader;
+mod reload;
+mod server;
+mod skipped;
+mod sync_trace;
+mod two_servers;
