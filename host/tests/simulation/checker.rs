@@ -237,6 +237,16 @@ impl Check<'_> {
             self.says(who, format!("is not done: {:?}", member.open));
         }
         let person = member.person;
+        let answered: BTreeSet<String> = self
+            .evidence
+            .replay
+            .outcomes
+            .iter()
+            .filter_map(|outcome| {
+                let id = outcome.cause.as_ref()?.id.as_ref().try_into().ok()?;
+                Some(ulid::Ulid::from_bytes(id).to_string())
+            })
+            .collect();
         let mut verdicts: BTreeMap<&str, Vec<(Verdict, u64, &str)>> = BTreeMap::new();
         for outcome in &self.evidence.replay.outcomes {
             let Some(cause) = &outcome.cause else {
@@ -272,8 +282,14 @@ impl Check<'_> {
                         }
                     }
                 }
-                Seen::Acknowledged(id, _) => {
+                Seen::Acknowledged(id, ulid) => {
                     acknowledged.insert(id.as_str());
+                    if !answered.contains(ulid) {
+                        self.says(
+                            who,
+                            format!("{id} was acknowledged as {ulid}, which nothing answers"),
+                        );
+                    }
                 }
                 Seen::Decided(told) => self.told(who, told, verdicts.get(told.client_id.as_str())),
                 _ => {}

@@ -67,7 +67,7 @@ pub async fn hit(plan: &Plan, hosts: &[Arc<Host>], disk: &Arc<Disk>) {
     }
 }
 
-/// Everything works again: hosts run, one of them owns each partition, the journal takes what it gets.
+/// Everything works again: hosts run, and the journal takes what it gets.
 pub fn heal(plan: &Plan, hosts: &[Arc<Host>], disk: &Arc<Disk>) {
     disk.restore_power();
     disk.set_trouble(Trouble::default());
@@ -77,17 +77,6 @@ pub fn heal(plan: &Plan, hosts: &[Arc<Host>], disk: &Arc<Disk>) {
         }
         host.resume();
         host.start();
-    }
-}
-
-/// One host owns each partition, whichever serves.
-pub fn assign(plan: &Plan, hosts: &[Arc<Host>]) {
-    for partition in (0..plan.partitions).map(Partition) {
-        if let Some(owner) = hosts.iter().find(|host| host.is_serving()) {
-            for host in hosts {
-                host.own(partition, Arc::ptr_eq(host, owner));
-            }
-        }
     }
 }
 

@@ -253,7 +253,7 @@ impl Disk {
         tokio::spawn(async move {
             sleep(after).await;
             let mut inner = disk.lock();
-            if !inner.is_down && !(inner.is_closed && place.1 == Log::Ingress) {
+            if !inner.is_down && (place.1 == Log::Outcomes || !inner.is_closed) {
                 inner.land(place, host, &records);
             }
         });

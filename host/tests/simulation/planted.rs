@@ -181,7 +181,7 @@ fn outcomes(
 /// A run in which much of what was written is late, lost or doubled.
 fn troubled(seed: u64) -> Plan {
     Plan {
-        compete: seed % 3 == 0,
+        compete: seed.is_multiple_of(3),
         hosts: 3,
         window: 64,
         batch: 8,
@@ -203,7 +203,7 @@ fn troubled(seed: u64) -> Plan {
 fn is_found(make: impl Fn() -> Plant) {
     let found: Vec<u64> = (0..TRIES)
         .filter(|seed| !check(&run_plan(&troubled(*seed), Some(make())).evidence).is_empty())
-        .take(3)
+        .take(1)
         .collect();
     assert!(!found.is_empty(), "not found in {TRIES} runs");
     for seed in found {
@@ -281,7 +281,7 @@ async fn after_a_quiet_run() -> (Plan, Arc<Disk>, Arc<Host>) {
     let disk = Disk::new(Dice::new(1), 1, plan.trouble, None);
     let host = Host::new(0, &plan, disk.clone(), Instant::now());
     host.start();
-    let member = Member::new(0, &plan, &[host.clone()], disk.clone());
+    let member = Member::new(0, &plan, std::slice::from_ref(&host), disk.clone());
     let record = member.record.clone();
     let task = tokio::spawn(member.run());
     while !record.lock().unwrap().is_done {
@@ -336,9 +336,16 @@ async fn a_host_makes_its_store_again_where_the_outcome_log_is_another() {
 fn the_seeds_reach_every_rule() {
     use chat_host::proto::log::v1::Verdict;
     let mut reached: BTreeMap<&str, u64> = BTreeMap::new();
-    for seed in 0..200 {
+    for seed in 0..1000 {
+        if reached.len() == 12 {
+            break;
+        }
         let evidence = run(seed, None).evidence;
-        let mut add = |what, n| *reached.entry(what).or_default() += n;
+        let mut add = |what, n| {
+            if n > 0 {
+                *reached.entry(what).or_default() += n;
+            }
+        };
         let of = |verdict| {
             let all = evidence.replay.outcomes.iter();
             all.filter(|outcome| outcome.verdict == verdict).count() as u64
@@ -361,7 +368,5 @@ fn the_seeds_reach_every_rule() {
             }
         }
     }
-    println!("{reached:#?}");
     assert_eq!(reached.len(), 12, "{reached:#?}");
-    assert!(reached.values().all(|n| *n > 0), "{reached:#?}");
 }

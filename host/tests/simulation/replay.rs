@@ -19,6 +19,12 @@ use prost::Message;
 
 use crate::journal::Disk;
 
+/// Room, plugin, key.
+pub type PluginKey = (u64, String, String);
+
+/// The value, none where it was removed, and when it expires.
+pub type PluginValue = (Option<Vec<u8>>, u64);
+
 /// What a replay found.
 #[derive(Default)]
 pub struct Replay {
@@ -30,8 +36,8 @@ pub struct Replay {
     pub private: BTreeMap<u64, BTreeMap<u32, BTreeMap<u64, PrivateEvent>>>,
     /// Outcomes that counted, in each partition's order.
     pub outcomes: Vec<Counted>,
-    /// What plugins remember, by the changes that counted: (room, plugin, key) to value and expiry.
-    pub plugins: BTreeMap<(u64, String, String), (Option<Vec<u8>>, u64)>,
+    /// What plugins remember, by the changes that counted.
+    pub plugins: BTreeMap<PluginKey, PluginValue>,
     /// Records that did not count, and that were no outcomes.
     pub dropped: u64,
     pub claims: u64,
