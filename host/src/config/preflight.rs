@@ -3,6 +3,7 @@
 //! Whatever else can fail fails where it is used. These fail here, because the words would be poorer further down.
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::Config;
@@ -67,7 +68,11 @@ pub fn preflight(config: &Config) -> Result<(), Unfit> {
 
 /// Permissions don't tell (a read-only disk, a full one): only writing does.
 fn writable(folder: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(folder)?;
+    // For the owner's eyes only: it will hold what people said, and what proves their names.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     tempfile::Builder::new()
         .prefix(".writable")
         .tempfile_in(folder)

@@ -12,22 +12,21 @@ use std::task::{Context, Poll};
 
 use futures_util::StreamExt as _;
 use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt as _, Full};
 use prost::Message;
 use tonic::body::Body;
-use tonic::server::Grpc;
 use tonic::{Code, Status};
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthService;
 use tower::Service as _;
 
-use super::codec::StrictCodec;
 use super::inbound::Inbound;
 use super::outbound::{Outbound, outbound};
 use super::refusal::{Admission, Refusal};
 use super::{Gateway, session};
 use crate::proto::{DESCRIPTORS, v1};
 use crate::rooms::cursor::Cursor;
-use crate::state::frame::framed;
+use crate::state::frame::{framed, framed_message};
 use crate::state::ids::{RoomId, Sequence};
 use crate::state::name::RoomName;
 
@@ -163,7 +162,10 @@ impl super::outbound::Deliveries for Counted {
     }
 }
 
-fn streaming(body: super::outbound::SessionBody) -> Response<Body> {
+fn streaming<B>(body: B) -> Response<Body>
+where
+    B: http_body::Body<Data = bytes::Bytes, Error: Into<tonic::codegen::StdError>> + Send + 'static,
+{
     let mut response = Response::new(Body::new(body));
     response.headers_mut().insert(
         http::header::CONTENT_TYPE,
@@ -179,34 +181,36 @@ fn never(result: Result<Response<Body>, Infallible>) -> Response<Body> {
     }
 }
 
+/// One request, one answer. Reads as the streams do, so that bad bytes are answered alike everywhere.
 async fn unary<Q, A, F>(
     gateway: &Arc<Gateway>,
     request: Request<Body>,
-    answer: impl FnOnce(Q) -> F + Clone + Send + Sync + 'static,
+    answer: impl FnOnce(Q) -> F,
 ) -> Response<Body>
 where
-    Q: Message + Default + 'static,
-    A: Message + 'static,
-    F: Future<Output = Admission<A>> + Send + 'static,
+    Q: Message + Default,
+    A: Message,
+    F: Future<Output = Admission<A>>,
 {
-    let observed = gateway.clone();
-    let service = tower::service_fn(move |request: tonic::Request<Q>| {
-        let (answer, observed) = (answer.clone(), observed.clone());
-        async move {
-            match answer(request.into_inner()).await {
-                Ok(message) => Ok(tonic::Response::new(message)),
-                Err(refusal) => {
-                    observed.observer.refused(refusal.code);
-                    Err(refusal.status())
-                }
-            }
-        }
-    });
     let bytes = gateway.limits.message_bytes + FRAME_BYTES;
-    Grpc::new(StrictCodec::<A, Q>::default())
-        .max_decoding_message_size(bytes)
-        .unary(service, request)
-        .await
+    let mut requests: Inbound<Q> = Inbound::new(request.into_body(), bytes);
+    let request = match requests.next().await {
+        Some(Ok(request)) => request,
+        None => return Status::invalid_argument("the request is missing").into_http(),
+        Some(Err(status)) => return status.into_http(),
+    };
+    match answer(request).await {
+        Ok(message) => {
+            let mut trailers = http::HeaderMap::new();
+            trailers.insert("grpc-status", HeaderValue::from_static("0"));
+            let body = Full::new(framed_message(&message));
+            streaming(body.with_trailers(std::future::ready(Some(Ok(trailers)))))
+        }
+        Err(refusal) => {
+            gateway.observer.refused(refusal.code);
+            refusal.status().into_http()
+        }
+    }
 }
 
 /// `Watch`: one request, and then a room's events.
@@ -276,11 +280,9 @@ impl tower::Service<Request<hyper::body::Incoming>> for Service {
                 .get(http::header::CONTENT_TYPE)
                 .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
             if !is_grpc {
-                let mut response = Response::new(Body::new(http_body_util::Full::new(
-                    bytes::Bytes::from_static(
-                        b"this port speaks gRPC; talk with `chat-host chat`, or see its reflection\n",
-                    ),
-                )));
+                let mut response = Response::new(Body::new(Full::new(bytes::Bytes::from_static(
+                    b"this port speaks gRPC; talk with `chat-host chat`, or see its reflection\n",
+                ))));
                 *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
                 return Ok(response);
             }

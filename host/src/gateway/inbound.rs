@@ -13,7 +13,6 @@ use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::codec::undecodable;
 use crate::state::frame::PREFIX;
 
 /// A stream of messages.
@@ -96,6 +95,13 @@ fn whole(bytes: &[u8], most_bytes: usize) -> Result<Option<usize>, Status> {
         )));
     }
     Ok((rest.len() >= length).then_some(length))
+}
+
+/// What a caller is told whose bytes are no message.
+fn undecodable(error: &prost::DecodeError) -> Status {
+    Status::invalid_argument(format!(
+        "the message can't be decoded ({error}); it must be protobuf as chat/v1/chat.proto says, and strings must be UTF-8"
+    ))
 }
 
 impl<M: Message + Default> Stream for Inbound<M> {

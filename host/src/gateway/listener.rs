@@ -153,8 +153,9 @@ async fn connection(
             () = cut.cancelled() => return,
             () = drain.cancelled(), if !draining => {
                 draining = true;
-                // hyper waits for ever for a connection that has not finished its handshake (hyper #4170).
-                if waits {
+                // hyper waits for ever for a connection that has not finished its handshake (hyper #4170). Looked at
+                // anew: `waits` may be as old as the connection.
+                if !asked.load(Ordering::Relaxed) {
                     return;
                 }
                 serving.as_mut().graceful_shutdown();

@@ -4,7 +4,6 @@
 //! means.
 
 pub mod admit;
-mod codec;
 mod grpc;
 mod inbound;
 mod lane;

@@ -11,7 +11,12 @@ pub const PREFIX: usize = 5;
 /// Encodes and frames.
 #[must_use]
 pub fn framed(frame: Frame) -> Bytes {
-    let message = v1::ServerFrame { frame: Some(frame) };
+    framed_message(&v1::ServerFrame { frame: Some(frame) })
+}
+
+/// As [`framed`], for any message.
+#[must_use]
+pub fn framed_message(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
     let mut buffer = BytesMut::with_capacity(PREFIX + length);
     buffer.put_u8(0);
