@@ -255,7 +255,12 @@ async fn a_name_belongs_to_its_token() {
     let alice = Session::open(&server.url, "alice", "").await.unwrap();
     for (name, token) in [("alice", ""), ("alice", "0123"), ("ALICE", "0123")] {
         let status = Session::open(&server.url, name, token).await.err().unwrap();
-        assert_refused(name, &status, Code::AlreadyExists, "alice");
+        assert_refused(
+            name,
+            &status,
+            Code::AlreadyExists,
+            "is taken; choose another",
+        );
     }
     let long = Session::open(&server.url, "alice", &"x".repeat(129)).await;
     let status = long.err().unwrap();
@@ -335,29 +340,29 @@ async fn numbers_from_the_future_and_pages_that_are_none_are_refused() {
 #[tokio::test]
 async fn what_is_no_message_is_refused() {
     let (_home, server) = server().await;
-    let greeting: Bytes = hello("alice", "").encode_to_vec().into();
+    let greeting = |name: &str| Bytes::from(hello(name, "").encode_to_vec());
     let join: Bytes = join("lobby", None).encode_to_vec().into();
 
     let said = vec![
-        greeting.clone(),
+        greeting("alice"),
         join.clone(),
         torn(&send("lobby", "TEXT", "1")),
     ];
     let status = raw_stream(&server, said).await;
     assert_refused("not UTF-8", &status, Code::InvalidArgument, "must be UTF-8");
 
-    let said = vec![greeting.clone(), Bytes::from_static(b"\xff\xff\xff\xff")];
+    let said = vec![greeting("bob"), Bytes::from_static(b"\xff\xff\xff\xff")];
     let status = raw_stream(&server, said).await;
     assert_refused("noise", &status, Code::InvalidArgument, "can't be decoded");
 
     let big = send("lobby", &"x".repeat(9000), "1");
-    let said = vec![greeting, join, big.encode_to_vec().into()];
+    let said = vec![greeting("carol"), join, big.encode_to_vec().into()];
     let status = raw_stream(&server, said).await;
     let expected = (Code::ResourceExhausted, "at most 8192 are allowed");
     assert_refused("a large frame", &status, expected.0, expected.1);
 
     let call = |text: &str| v1::SendRequest {
-        name: "alice".into(),
+        name: "dave".into(),
         room: "lobby".into(),
         text: text.into(),
         ..v1::SendRequest::default()

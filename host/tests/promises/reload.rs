@@ -99,6 +99,8 @@ async fn two_hundred_reloads_lose_no_message_and_only_good_versions_decide() {
         }
     });
 
+    let first = signed.wait_for(|(number, _)| *number > 0);
+    assert_eq!(first.await.unwrap().1, version(1));
     let began = Instant::now();
     let refusals = || home.log().matches("a plugin's file is refused").count();
     let (mut current, mut refused) = (1, 0);
