@@ -23,6 +23,10 @@ const BACKLOG: i32 = 1024;
 const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 /// A connection's HTTP/2 send buffer per stream: what a slow reader may hold in memory.
 const SEND_BYTES: usize = 256 * 1024;
+/// What a client may have sent that is not yet read, in one stream and in a connection. A session that sends ahead
+/// is held back by the stream's window; h2 ends a connection (ENHANCE_YOUR_CALM) whose unread small frames cost more
+/// than half of the connection's, each 256 bytes less its own. Frames of 10 bytes stay within that.
+const WINDOW_BYTES: (u32, u32) = (64 * 1024 - 1, 4 * 1024 * 1024);
 
 /// A bound port.
 pub struct Listener {
@@ -142,7 +146,9 @@ async fn connection(
         .max_concurrent_streams(200)
         .max_pending_accept_reset_streams(20)
         .max_header_list_size(16 * 1024)
-        .max_send_buf_size(SEND_BYTES);
+        .max_send_buf_size(SEND_BYTES)
+        .initial_stream_window_size(WINDOW_BYTES.0)
+        .initial_connection_window_size(WINDOW_BYTES.1);
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let deadline = Instant::now() + handshake;
     let mut draining = false;

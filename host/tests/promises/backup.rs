@@ -30,17 +30,23 @@ async fn a_copy_made_under_load_has_all_that_was_acknowledged_before() {
         }
     });
     let hearing = tokio::spawn(async move {
-        while let Ok(Some(frame)) = alice.next().await {
-            if let Frame::Acknowledged(one) = frame {
-                acknowledged.send_replace(one.client_id.parse().unwrap());
+        loop {
+            match alice.next().await {
+                Ok(Some(Frame::Acknowledged(one))) => {
+                    acknowledged.send_replace(one.client_id.parse().unwrap());
+                }
+                Ok(Some(Frame::Error(error))) => panic!("{error:?}"),
+                Ok(Some(_)) => {}
+                ended => return ended.map(drop),
             }
         }
     });
     let enough = progress.wait_for(|last| *last >= 2_000);
-    let before = *tokio::time::timeout(PATIENCE, enough)
-        .await
-        .unwrap()
-        .unwrap();
+    let enough = tokio::time::timeout(PATIENCE, enough).await;
+    let before = enough.expect("load in time").map(|last| *last);
+    let Ok(before) = before else {
+        panic!("{:?}\n{}", hearing.await, home.log());
+    };
 
     let copy = Home::new(ROOMY);
     let mut backup = Command::new(PROGRAM);
@@ -55,7 +61,7 @@ async fn a_copy_made_under_load_has_all_that_was_acknowledged_before() {
     let during = *progress.borrow() - before;
     assert!(during > 0, "the load went on meanwhile");
     server.kill().await;
-    hearing.await.unwrap();
+    hearing.await.unwrap().expect_err("the server was killed");
     saying.abort();
 
     let server = copy.start().await;

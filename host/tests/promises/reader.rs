@@ -53,3 +53,31 @@ async fn a_reader_that_stopped_holds_up_nobody_and_gets_everything() {
     assert_eq!(decided.sequence, MESSAGES + 1);
     server.stop().await;
 }
+
+/// What it sends ahead waits in the connection, and is not taken for an attack.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sender_that_is_far_ahead_is_held_back_and_not_cut_off() {
+    let home = Home::new(ROOMY);
+    let server = home.start().await;
+    let mut sender = Session::in_room(&server.url, "sender", "r").await;
+    let said = sender.said.clone();
+    let saying = tokio::spawn(async move {
+        for number in 1..=MESSAGES {
+            let frame = send("r", "x", &number.to_string());
+            said.send(frame).await.expect("the stream lives");
+        }
+    });
+    let mut acknowledged = 0;
+    while acknowledged < MESSAGES {
+        match sender.next().await.unwrap().expect("the stream lives") {
+            Frame::Acknowledged(one) => {
+                acknowledged += 1;
+                assert_eq!(one.client_id, acknowledged.to_string());
+            }
+            Frame::Error(error) => panic!("{error:?}"),
+            _ => {}
+        }
+    }
+    saying.await.unwrap();
+    server.stop().await;
+}
