@@ -38,7 +38,7 @@ const WINDOW: usize = 4096;
 /// How long an outcome may take to be read back before an attempt is given up.
 const READ_BACK: Duration = Duration::from_secs(30);
 /// How often the store is synced, so that a start has little to fold again.
-const SYNC: Duration = Duration::from_secs(5);
+const SYNC: Duration = Duration::from_secs(60);
 /// What is left for cutting off after the drain's time is over.
 const CUT: Duration = Duration::from_secs(2);
 
