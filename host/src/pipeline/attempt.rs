@@ -3,7 +3,6 @@
 //! Synchronous: it runs on the partition's own thread, with the guests. Knows no journal: records in, outcomes out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -19,30 +18,25 @@ use super::requests;
 use super::scope::{At, Scope};
 use super::segment::{Draft, Item, Planned};
 use crate::journal::Entry;
-use crate::plugin::{FormatItem, Message, TextBody, Timer};
+use crate::plugin::{FormatItem, Message, TextBody};
 use crate::proto::log::v1::{
-    self as log, Failure, Ingress, IngressCause, Verdict, change, ingress::Request, outcome::Cause,
-    record::Record,
+    Failure, Ingress, IngressCause, Verdict, change, ingress::Request, outcome::Cause,
 };
 use crate::proto::v1::room_event;
 use crate::state::fold::{ENCODING, Fold, FoldError};
-use crate::state::ids::{PersonId, RoomId, Sequence, Step};
-use crate::state::keys::{self, HEAD, Key, Tag};
+use crate::state::ids::{PersonId, RoomId, Step};
 use crate::state::store::StoreError;
-use crate::state::view::View;
 
-/// A larger outcome is the failure of a plugin: it would not fit through every journal.
-const OUTCOME_BYTES: usize = 512 * 1024;
 /// Timers that fire before messages get their turn again.
 const TIMERS_AT_ONCE: usize = 64;
 
 /// See the module.
 pub struct Attempt {
-    fold: Fold,
-    scope: Arc<Scope>,
-    chain: Chain,
+    pub(super) fold: Fold,
+    pub(super) scope: Arc<Scope>,
+    pub(super) chain: Chain,
     config: Config,
-    partitions: u16,
+    pub(super) partitions: u16,
 }
 
 /// What a record waits for in the segment: its place is kept.
@@ -387,254 +381,6 @@ impl Attempt {
             }
         }
     }
-
-    /// Gives out the numbers, records the outcome, and moves the overlay on by it.
-    fn conclude(
-        &mut self,
-        cause: Cause,
-        time_ms: u64,
-        draft: Draft,
-        decisions: &mut Decisions,
-    ) -> Result<(), FoldError> {
-        let mut outcome = self.outcome(cause, time_ms, draft)?;
-        if outcome.encoded_len() > OUTCOME_BYTES {
-            outcome = self.too_large(outcome)?;
-        }
-        let record = log::Record {
-            version: ENCODING,
-            record: Some(Record::Outcome(outcome)),
-        };
-        decisions.records.push(record.encode_to_vec().into());
-        if let Some(Record::Outcome(outcome)) = record.record {
-            let fold = &mut self.fold;
-            self.scope
-                .with_view(|view| fold.anticipate(view, outcome))?;
-        }
-        Ok(())
-    }
-
-    fn outcome(
-        &self,
-        cause: Cause,
-        time_ms: u64,
-        draft: Draft,
-    ) -> Result<log::Outcome, StoreError> {
-        let state = self.fold.state();
-        let id = match &cause {
-            Cause::Ingress(cause) => ulid(&cause.id),
-            Cause::Timer(_) => String::new(),
-        };
-        let time_ms = time_ms.max(state.time_ms);
-        let mut numbers = Numbers::default();
-        let mut changes = Vec::with_capacity(draft.planned.len());
-        for planned in draft.planned {
-            let change = match planned {
-                Planned::Plain(change) => change,
-                Planned::Event { room, mut event } => {
-                    let next = self
-                        .scope
-                        .with_view(|view| numbers.next_event(view, room))?;
-                    event.sequence = next.0;
-                    event.id.clone_from(&id);
-                    event.time_ms = time_ms;
-                    change::Change::RoomEvent(log::RoomEvent {
-                        room: room.0,
-                        event: Some(event),
-                    })
-                    .into()
-                }
-                Planned::Private { person, mut event } => {
-                    let partition = self.fold.partition();
-                    let next = self
-                        .scope
-                        .with_view(|view| numbers.next_private(view, partition, person))?;
-                    event.partition = u32::from(partition.0);
-                    event.number = next.0;
-                    event.id.clone_from(&id);
-                    event.time_ms = time_ms;
-                    change::Change::Private(log::Private {
-                        person: person.0,
-                        event: Some(event),
-                    })
-                    .into()
-                }
-            };
-            changes.push(change);
-        }
-        Ok(log::Outcome {
-            generation: state.generation,
-            nonce: state.nonce.clone(),
-            step: state.step + 1,
-            time_ms,
-            cause: Some(cause),
-            verdict: draft.verdict.into(),
-            reason: draft.reason,
-            plugin: draft.plugin,
-            changes,
-            failures: draft.failures,
-        })
-    }
-
-    /// What stands for an outcome that would be too large: nothing happens but that its failure is on record.
-    fn too_large(&self, outcome: log::Outcome) -> Result<log::Outcome, StoreError> {
-        let bytes = outcome.encoded_len();
-        tracing::warn!(plugin = %outcome.plugin, bytes, "an outcome would be too large; withheld");
-        let mut draft = Draft::only(
-            Verdict::Withheld,
-            "what the plugins made of it is too large",
-        );
-        draft.plugin.clone_from(&outcome.plugin);
-        draft.failures.push(Failure {
-            plugin: outcome.plugin,
-            kind: "outcome-size".into(),
-            detail: format!("{bytes} bytes; at most {OUTCOME_BYTES} are allowed"),
-            policy: "withhold".into(),
-            ..Failure::default()
-        });
-        let cause = outcome
-            .cause
-            .unwrap_or(Cause::Timer(log::TimerCause::default()));
-        self.outcome(cause, outcome.time_ms, draft)
-    }
-
-    fn next_timer(&self) -> Result<Option<Due>, StoreError> {
-        let prefix = Key::of(self.fold.partition(), Tag::TimerDue).end();
-        let found = self.scope.with_view(|view| view.prefixed(&prefix, 1))?;
-        Ok(found.first().map(|(key, _)| due(key)))
-    }
-
-    fn fire(&mut self, due: Due, now_ms: u64, decisions: &mut Decisions) -> Result<(), FoldError> {
-        let key = keys::timer(due.room, &due.plugin, &due.key);
-        let (state, room) = self.scope.with_view(|view| {
-            let state = view.read::<log::TimerState>(&key)?.unwrap_or_default();
-            let room = view.read::<log::RoomState>(&keys::room(due.room))?;
-            Ok::<_, StoreError>((state, room.unwrap_or_default()))
-        })?;
-        let time_ms = now_ms.max(self.fold.state().time_ms);
-        let at = At {
-            item: 0,
-            room: due.room,
-            time_ms,
-        };
-        let item = Item {
-            cause: IngressCause::default(),
-            person: PersonId(0),
-            name: String::new(),
-            room: due.room,
-            room_name: room.name,
-            text: String::new(),
-            time_ms,
-        };
-        let timer = Timer {
-            key: due.key.clone(),
-            delay: Duration::from_millis(state.delay_ms),
-            data: state.data.to_vec(),
-        };
-        let mut draft = match self.chain.fired(&due.plugin, at, &timer) {
-            None => Draft::only(Verdict::Handled, "its plugin is not loaded"),
-            Some(Ok(effects)) => {
-                let by = By {
-                    plugin: &due.plugin,
-                    person: false,
-                };
-                effects::draft(
-                    &mut self.chain,
-                    &self.scope,
-                    self.partitions,
-                    &item,
-                    at,
-                    by,
-                    effects,
-                )?
-            }
-            Some(Err(failure)) => {
-                let mut draft = Draft::only(Verdict::Handled, "its plugin failed");
-                draft.failures.push(*failure);
-                draft
-            }
-        };
-        let remembered = self.scope.take_changes(0);
-        draft.planned.extend(
-            remembered
-                .into_iter()
-                .map(|change| Planned::plain(change::Change::PluginState(change))),
-        );
-        self.scope.end_segment();
-        let cause = Cause::Timer(log::TimerCause {
-            plugin: due.plugin,
-            room: due.room.0,
-            key: due.key,
-            due_ms: due.due_ms,
-        });
-        self.conclude(cause, time_ms, draft, decisions)
-    }
-}
-
-/// A timer's place in the index.
-struct Due {
-    due_ms: u64,
-    room: RoomId,
-    plugin: String,
-    key: String,
-}
-
-fn due(key: &[u8]) -> Due {
-    let rest = key.get(HEAD + 16..).unwrap_or_default();
-    let (plugin, name) = match rest.iter().position(|b| *b == 0) {
-        Some(end) => rest.split_at(end),
-        None => (rest, Default::default()),
-    };
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Due {
-        due_ms: keys::number_at(key, HEAD),
-        room: RoomId(keys::number_at(key, HEAD + 8)),
-        plugin: text(plugin),
-        key: text(name.get(1..).unwrap_or_default()),
-    }
-}
-
-/// Numbers given out within one outcome, which the view does not have yet.
-#[derive(Default)]
-struct Numbers {
-    events: Vec<(RoomId, Sequence)>,
-    privates: Vec<(PersonId, Sequence)>,
-}
-
-impl Numbers {
-    fn next_event(&mut self, view: &View, room: RoomId) -> Result<Sequence, StoreError> {
-        if let Some((_, last)) = self.events.iter_mut().find(|(r, _)| *r == room) {
-            *last = last.next();
-            return Ok(*last);
-        }
-        let state: Option<log::RoomState> = view.read(&keys::room(room))?;
-        let next = Sequence(state.map_or(0, |s| s.head)).next();
-        self.events.push((room, next));
-        Ok(next)
-    }
-
-    fn next_private(
-        &mut self,
-        view: &View,
-        partition: crate::state::ids::Partition,
-        person: PersonId,
-    ) -> Result<Sequence, StoreError> {
-        if let Some((_, last)) = self.privates.iter_mut().find(|(p, _)| *p == person) {
-            *last = last.next();
-            return Ok(*last);
-        }
-        let head = view.get(&keys::private_head(partition, person))?;
-        let next = Sequence(head.map_or(0, |h| keys::number_at(&h, 0))).next();
-        self.privates.push((person, next));
-        Ok(next)
-    }
-}
-
-impl From<change::Change> for log::Change {
-    fn from(change: change::Change) -> Self {
-        Self {
-            change: Some(change),
-        }
-    }
 }
 
 fn read(entry: &Entry) -> (IngressCause, Option<Ingress>) {
@@ -708,7 +454,8 @@ fn delivered(
     draft
 }
 
-fn ulid(bytes: &[u8]) -> String {
+/// A ULID in its 26 letters; empty where there is none.
+pub(super) fn ulid(bytes: &[u8]) -> String {
     bytes.try_into().map_or_else(
         |_| String::new(),
         |bytes| Ulid::from_bytes(bytes).to_string(),

@@ -8,6 +8,8 @@ mod body;
 mod chain;
 mod checkpoints;
 mod command;
+mod conclude;
+mod due;
 mod effects;
 mod executor;
 mod owner;

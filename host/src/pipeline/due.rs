@@ -1,0 +1,116 @@
+//! Timers: what is due is fired once, in the partition's order, as an outcome of its own.
+
+use std::time::Duration;
+
+use super::attempt::{Attempt, Decisions};
+use super::effects::{self, By};
+use super::scope::At;
+use super::segment::{Draft, Item, Planned};
+use crate::plugin::Timer;
+use crate::proto::log::v1::{self as log, IngressCause, Verdict, change, outcome::Cause};
+use crate::state::fold::FoldError;
+use crate::state::ids::{PersonId, RoomId};
+use crate::state::keys::{self, HEAD, Key, Tag};
+use crate::state::store::StoreError;
+
+impl Attempt {
+    pub(super) fn next_timer(&self) -> Result<Option<Due>, StoreError> {
+        let prefix = Key::of(self.fold.partition(), Tag::TimerDue).end();
+        let found = self.scope.with_view(|view| view.prefixed(&prefix, 1))?;
+        Ok(found.first().map(|(key, _)| due(key)))
+    }
+
+    pub(super) fn fire(
+        &mut self,
+        due: Due,
+        now_ms: u64,
+        decisions: &mut Decisions,
+    ) -> Result<(), FoldError> {
+        let key = keys::timer(due.room, &due.plugin, &due.key);
+        let (state, room) = self.scope.with_view(|view| {
+            let state = view.read::<log::TimerState>(&key)?.unwrap_or_default();
+            let room = view.read::<log::RoomState>(&keys::room(due.room))?;
+            Ok::<_, StoreError>((state, room.unwrap_or_default()))
+        })?;
+        let time_ms = now_ms.max(self.fold.state().time_ms);
+        let at = At {
+            item: 0,
+            room: due.room,
+            time_ms,
+        };
+        let item = Item {
+            cause: IngressCause::default(),
+            person: PersonId(0),
+            name: String::new(),
+            room: due.room,
+            room_name: room.name,
+            text: String::new(),
+            time_ms,
+        };
+        let timer = Timer {
+            key: due.key.clone(),
+            delay: Duration::from_millis(state.delay_ms),
+            data: state.data.to_vec(),
+        };
+        let mut draft = match self.chain.fired(&due.plugin, at, &timer) {
+            None => Draft::only(Verdict::Handled, "its plugin is not loaded"),
+            Some(Ok(effects)) => {
+                let by = By {
+                    plugin: &due.plugin,
+                    person: false,
+                };
+                effects::draft(
+                    &mut self.chain,
+                    &self.scope,
+                    self.partitions,
+                    &item,
+                    at,
+                    by,
+                    effects,
+                )?
+            }
+            Some(Err(failure)) => {
+                let mut draft = Draft::only(Verdict::Handled, "its plugin failed");
+                draft.failures.push(*failure);
+                draft
+            }
+        };
+        let remembered = self.scope.take_changes(0);
+        draft.planned.extend(
+            remembered
+                .into_iter()
+                .map(|change| Planned::plain(change::Change::PluginState(change))),
+        );
+        self.scope.end_segment();
+        let cause = Cause::Timer(log::TimerCause {
+            plugin: due.plugin,
+            room: due.room.0,
+            key: due.key,
+            due_ms: due.due_ms,
+        });
+        self.conclude(cause, time_ms, draft, decisions)
+    }
+}
+
+/// A timer's place in the index.
+pub(super) struct Due {
+    pub(super) due_ms: u64,
+    room: RoomId,
+    plugin: String,
+    key: String,
+}
+
+fn due(key: &[u8]) -> Due {
+    let rest = key.get(HEAD + 16..).unwrap_or_default();
+    let (plugin, name) = match rest.iter().position(|b| *b == 0) {
+        Some(end) => rest.split_at(end),
+        None => (rest, Default::default()),
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Due {
+        due_ms: keys::number_at(key, HEAD),
+        room: RoomId(keys::number_at(key, HEAD + 8)),
+        plugin: text(plugin),
+        key: text(name.get(1..).unwrap_or_default()),
+    }
+}
