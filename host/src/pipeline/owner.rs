@@ -142,7 +142,11 @@ impl Owner {
 
     /// Appends a claim and waits until it has been folded, and counted.
     async fn claim(&mut self, nonce: &[u8; 16]) -> Result<(), Ended> {
-        let generation = self.folded.borrow_and_update().generation + 1;
+        let (generation, next_ingress) = {
+            let state = self.folded.borrow_and_update();
+            (state.generation + 1, Offset(state.next_ingress))
+        };
+        let backlog = self.around.journal.end(self.partition, Log::Ingress) > next_ingress;
         let record = Record {
             version: ENCODING,
             record: Some(record::Record::Claim(Claim {
@@ -150,6 +154,7 @@ impl Owner {
                 nonce: nonce.to_vec().into(),
                 time_ms: self.around.world.now_ms(),
                 run: self.around.run.to_vec().into(),
+                backlog,
             })),
         };
         let appending = self

@@ -47,6 +47,7 @@ impl Log {
         let claim = Claim {
             generation,
             nonce: Bytes::from_static(nonce),
+            backlog: true,
             ..Claim::default()
         };
         matches!(self.add(record::Record::Claim(claim)), Ok(Folded::Claimed))
