@@ -1,6 +1,14 @@
 //! The journal's contract, a test a sentence, over every implementation. (That a reported append survives the loss of
 //! power is shown by the simulation and by the trace of a real server.)
 
+// Helpers of tests may fail a test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

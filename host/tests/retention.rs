@@ -1,5 +1,13 @@
 //! Retention: logs and history are trimmed together, only at a checkpoint, and a store that is lost is made again from it.
 
+// Helpers of tests may fail a test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
