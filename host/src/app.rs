@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -39,6 +39,8 @@ const WINDOW: usize = 4096;
 const READ_BACK: Duration = Duration::from_secs(30);
 /// How often the store is synced, so that a start has little to fold again.
 const SYNC: Duration = Duration::from_secs(60);
+/// The part of the drain's time that clients have to go.
+const PARTING: f32 = 0.75;
 /// What is left for cutting off after the drain's time is over.
 const CUT: Duration = Duration::from_secs(2);
 
@@ -210,8 +212,10 @@ impl App {
             watching.clone(),
         ));
         let service = Service::new(gateway.clone(), health_service)?;
-        let serving = tokio::spawn(listener.run(
+        let connections = TaskTracker::new();
+        let mut serving = tokio::spawn(listener.run(
             service,
+            connections.clone(),
             config.limits.connections,
             Duration::from_secs(config.limits.handshake_seconds),
             gateway.observer().clone(),
@@ -229,9 +233,23 @@ impl App {
 
         health.set(Readiness::Draining);
         accepting.cancel();
-        let orderly = async {
+        let deadline = Instant::now() + config.drain;
+        let parting = async {
             gateway.drain().await;
-            serving.await.ok();
+            (&mut serving).await.ok();
+        };
+        // A client that does not go keeps its part of the time, and none of what deciding and delivering need.
+        let part = Instant::now() + config.drain.mul_f32(PARTING);
+        if timeout_at(part, parting).await.is_err() {
+            warn!(
+                sessions = gateway.open_sessions(),
+                connections = connections.len(),
+                "clients did not go in time; they are cut off"
+            );
+            cut.cancel();
+            timeout_at(deadline, serving).await.ok();
+        }
+        let ending = async {
             deciding.cancel();
             owners.close();
             owners.wait().await;
@@ -239,19 +257,16 @@ impl App {
             readers.close();
             readers.wait().await;
         };
-        if timeout(config.drain, orderly).await.is_err() {
+        if timeout_at(deadline, ending).await.is_err() {
             warn!(
-                sessions = gateway.open_sessions(),
                 partitions = owners.len(),
                 tails = readers.len(),
                 after = ?config.drain,
                 "the drain took too long; what is still open is cut off"
             );
-            for token in [&cut, &deciding, &delivering] {
+            for token in [&deciding, &delivering] {
                 token.cancel();
             }
-            owners.close();
-            readers.close();
             let cutting = async {
                 owners.wait().await;
                 readers.wait().await;

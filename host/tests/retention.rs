@@ -87,7 +87,8 @@ async fn history(
         .map(tonic::Response::into_inner)
 }
 
-#[tokio::test]
+// The client must be able to go while the test waits for the server's end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_events_are_forgotten_at_a_checkpoint_and_the_rest_survives_a_lost_store() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");

@@ -68,10 +68,12 @@ impl Listener {
         self.address
     }
 
-    /// Accepts until `drain`; returns when the last connection has ended, or `cut` ends those that are left.
+    /// Accepts until `drain`, connections up to a number, each a task of `tasks`; returns when the last connection has
+    /// ended, or `cut` ends those that are left.
     pub async fn run(
         self,
         service: Service,
+        tasks: TaskTracker,
         connections: usize,
         handshake: Duration,
         observer: Arc<dyn Observer>,
@@ -79,7 +81,6 @@ impl Listener {
         cut: CancellationToken,
     ) {
         let permits = Arc::new(Semaphore::new(connections));
-        let tasks = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
                 biased;

@@ -2,6 +2,7 @@
 //!
 //! It may lose its newest part in a crash, and all of it may be thrown away: the logs make it again.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use super::store::{Batch, Direction, Entries, Snapshot, Store, StoreError};
 
 /// Memory for reading.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// What must fit on the disk before the store is opened again.
+const PROBE_BYTES: usize = 64 * 1024;
 /// Scans that may wait for the disk at once, so that readers who catch up leave room for others.
 const SCANS: usize = 4;
 
@@ -125,7 +128,11 @@ impl Store for DiskStore {
     }
 
     fn heal(&self) -> Result<(), StoreError> {
-        // fjall poisons the database after a failed write; only opening it again clears that.
+        // fjall poisons the database after a failed write; only opening it again clears that. As long as that would fail
+        // too, what can still be read is worth keeping open.
+        probe(&self.path).map_err(|error| {
+            StoreError(format!("{} can't be written: {error}", self.path.display()))
+        })?;
         let mut open = self.open.write();
         open.take();
         *open = Some(Open::at(&self.path)?);
@@ -187,6 +194,13 @@ fn range(
         Direction::Forward => scan.take(limit).map(take).collect(),
         Direction::Backward => scan.rev().take(limit).map(take).collect(),
     }
+}
+
+/// Whether a folder takes a new file with some bytes in it.
+fn probe(folder: &Path) -> std::io::Result<()> {
+    let mut file = tempfile::tempfile_in(folder)?;
+    file.write_all(&[0; PROBE_BYTES])?;
+    file.sync_all()
 }
 
 fn failed(error: fjall::Error) -> StoreError {

@@ -15,7 +15,7 @@ use tonic::{Code, Request, Status};
 
 use super::client::{self, Session, client, code, end, frame, hello, join, send, stream, text};
 use super::server::{Home, PATIENCE, PROGRAM, ROOMY, Server, ended, until};
-use super::skipped::{is_root, skip};
+use super::skipped::{NOBODY, is_root, skip};
 
 async fn server() -> (Home, Server) {
     let home = Home::new(ROOMY).flag("--memory");
@@ -416,7 +416,7 @@ async fn who_says_nothing_is_let_go() {
 
 #[tokio::test]
 async fn half_open_connections_keep_nobody_out() {
-    const CONNECTIONS: usize = 2_000;
+    const CONNECTIONS: usize = 10_000;
     let home = Home::new("[limits]\nhandshake_seconds = 5\n").flag("--memory");
     let server = home.start().await;
     if let Err(error) = chat_host::bench::allow_connections(CONNECTIONS + 200) {
@@ -467,7 +467,6 @@ async fn a_missing_data_folder_is_made_for_its_owners_eyes() {
 
 #[tokio::test]
 async fn a_folder_that_may_not_be_written_fails_the_start() {
-    const NOBODY: u32 = 65_534;
     let home = Home::new("");
     std::fs::create_dir(home.data()).unwrap();
     // The settings are readable, and the data is not for others.

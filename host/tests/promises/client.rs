@@ -251,6 +251,17 @@ pub async fn history(client: &mut ChatClient<Channel>, room: &str) -> Vec<v1::Ro
     }
 }
 
+/// The newest number of a room.
+pub async fn head(client: &mut ChatClient<Channel>, room: &str) -> u64 {
+    let request = v1::HistoryRequest {
+        room: room.into(),
+        after: None,
+        before: None,
+        limit: 1,
+    };
+    client.history(request).await.unwrap().into_inner().head
+}
+
 /// Sequence numbers without a hole.
 pub fn assert_dense(events: &[v1::RoomEvent]) {
     for (event, expected) in events.iter().zip(1..) {

@@ -17,6 +17,9 @@ pub fn skip(what: &str, why: &str) {
     }
 }
 
+/// A user without rights.
+pub const NOBODY: u32 = 65_534;
+
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

@@ -31,29 +31,62 @@ impl<'t> Trace<'t> {
     }
 
     /// The first call from a line on that fits.
-    fn first(&self, what: &str, from: usize, fits: impl Fn(&Call<'_>) -> bool) -> &Call<'t> {
-        self.0
-            .iter()
+    fn first(
+        &self,
+        what: &str,
+        from: usize,
+        fits: impl Fn(&Call<'_>) -> bool,
+    ) -> Result<&Call<'t>, String> {
+        let mut calls = self.0.iter();
+        calls
             .find(|call| call.line >= from && fits(call))
-            .unwrap_or_else(|| panic!("no {what} after line {from}"))
+            .ok_or_else(|| format!("no {what} after line {from}"))
     }
 
     /// Where the first sync of the journal that began after `from` is complete.
-    fn synced(&self, from: usize) -> usize {
-        let begun = self.first("sync of the journal", from, |call| {
-            let sync = call.text.starts_with("fdatasync(") || call.text.starts_with("fsync(");
-            sync && is_journal(call)
-        });
-        if !begun.text.contains("<unfinished") {
-            assert!(begun.text.ends_with("= 0"), "{}", begun.text);
-            return begun.line;
+    fn synced(&self, from: usize) -> Result<usize, String> {
+        let begun = self.first("sync of the journal", from, is_sync)?;
+        let ended = if begun.text.contains("<unfinished") {
+            self.first("end of the sync", begun.line + 1, |call| {
+                call.thread == begun.thread && call.text.contains("sync resumed>")
+            })?
+        } else {
+            begun
+        };
+        if !ended.text.ends_with("= 0") {
+            return Err(format!("a sync failed: {}", ended.text));
         }
-        let ended = self.first("end of the sync", begun.line + 1, |call| {
-            call.thread == begun.thread && call.text.contains("sync resumed>")
-        });
-        assert!(ended.text.ends_with("= 0"), "{}", ended.text);
-        ended.line
+        Ok(ended.line)
     }
+
+    /// Whether what carries these marks, client id and text, was durable before anybody was told.
+    fn judge(&self, marks: &[(String, String)]) -> Result<(), String> {
+        for (id, text) in marks {
+            let record = |call: &Call<'_>| is_journal(call) && call.text.contains(text.as_str());
+            let ingress = self.first("ingress record", 0, record)?;
+            let durable = self.synced(ingress.line)?;
+            let told = self.first("acknowledgement", 0, |call| {
+                is_socket(call) && call.text.contains(id.as_str())
+            })?;
+            if told.line <= durable {
+                return Err(format!("acknowledged before it was durable: {}", told.text));
+            }
+            let outcome = self.first("outcome record", durable, record)?;
+            let durable = self.synced(outcome.line)?;
+            let seen = self.first("event", 0, |call| {
+                is_socket(call) && call.text.contains(text.as_str())
+            })?;
+            if seen.line <= durable {
+                return Err(format!("seen before it was durable: {}", seen.text));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_sync(call: &Call<'_>) -> bool {
+    let sync = call.text.starts_with("fdatasync(") || call.text.starts_with("fsync(");
+    sync && is_journal(call)
 }
 
 fn is_journal(call: &Call<'_>) -> bool {
@@ -118,32 +151,19 @@ async fn a_sync_lies_between_each_record_and_who_is_told_of_it() {
     .await;
 
     let trace = std::fs::read_to_string(&file).unwrap();
-    let trace = Trace::parse(&trace);
-    for (id, text) in &marks {
-        let ingress = trace.first("ingress record", 0, |call| {
-            is_journal(call) && call.text.contains(text.as_str())
-        });
-        let durable = trace.synced(ingress.line);
-        let told = trace.first("acknowledgement", 0, |call| {
-            is_socket(call) && call.text.contains(id.as_str())
-        });
-        assert!(
-            durable < told.line,
-            "acknowledged before it was durable: {}",
-            told.text
-        );
+    Trace::parse(&trace).judge(&marks).unwrap();
 
-        let outcome = trace.first("outcome record", durable, |call| {
-            is_journal(call) && call.text.contains(text.as_str())
-        });
-        let durable = trace.synced(outcome.line);
-        let seen = trace.first("event", 0, |call| {
-            is_socket(call) && call.text.contains(text.as_str())
-        });
-        assert!(
-            durable < seen.line,
-            "seen before it was durable: {}",
-            seen.text
-        );
+    // The judge must be able to object: to a journal that never syncs, and to one that does so too late.
+    let mut never = Trace::parse(&trace);
+    never.0.retain(|call| !is_sync(call));
+    never.judge(&marks).unwrap_err();
+    let mut late = Trace::parse(&trace);
+    let end = trace.lines().count();
+    for call in &mut late.0 {
+        if is_sync(call) {
+            call.line += end;
+        }
     }
+    let objection = late.judge(&marks).unwrap_err();
+    assert!(objection.contains("before it was durable"), "{objection}");
 }
