@@ -8,6 +8,7 @@
 )]
 
 mod client_support;
+mod plugin_support;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -125,6 +126,47 @@ fn a_line_a_message_marked_as_ours_or_theirs() {
         "{theirs}"
     );
     assert_eq!(alice.ends(), 0);
+}
+
+#[test]
+fn what_was_whispered_while_away_is_there_at_the_next_start_and_only_then() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let plugins = tempfile::tempdir().unwrap();
+    let basics = plugin_support::component("basics", "basics");
+    std::fs::copy(basics, plugins.path().join("basics.wasm")).unwrap();
+    let server = Server::start_with(data.path(), plugins.path());
+    let alice = || {
+        let arguments = ["chat", "--name", "alice", "--server", &server.url];
+        Pipe::open(home.path(), &arguments)
+    };
+    let bob = ["chat", "--name", "bob", "--server", &server.url];
+    let mut bob = Pipe::open(home.path(), &bob);
+    bob.reads("stderr: chat-host: in #lobby");
+    let mut first = alice();
+    first.reads("stderr: chat-host: in #lobby");
+    bob.writes("/whisper alice early");
+    first.reads("early");
+    assert_eq!(first.ends(), 0);
+    bob.writes("/whisper alice late");
+    bob.reads("late");
+
+    let mut second = alice();
+    second.reads("late");
+    second.reads("stderr: chat-host: in #lobby");
+    assert_eq!(second.ends(), 0);
+    let mut third = alice();
+    bob.writes("/whisper alice last");
+    let mut lines = Vec::new();
+    loop {
+        let line = third.lines.recv_timeout(PATIENCE).unwrap();
+        if line.contains("last") {
+            break;
+        }
+        lines.push(line);
+    }
+    let again = |line: &String| line.contains("early") || line.contains("late");
+    assert!(!lines.iter().any(again), "shown again: {lines:#?}");
+    assert_eq!(third.ends(), 0);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::client::clock::Clock;
 use crate::client::live::Live;
 use crate::client::plain::{self, End, Form};
 use crate::client::session::Who;
-use crate::client::tokens::Tokens;
+use crate::client::tokens::{Tokens, Visit};
 use crate::client::{link, screen};
 
 /// Chats in a room: full-screen on a terminal, line by line in a pipe.
@@ -84,7 +84,7 @@ async fn chat(args: ChatArgs) -> Exit {
     let file = tokens.as_ref().map(|t| t.file(&args.name));
     let who = Who {
         name: args.name.clone(),
-        token: String::new(),
+        visit: Visit::default(),
         room: args.room.clone(),
         last: args.last.unwrap_or(usual),
     };

@@ -80,7 +80,8 @@ async fn send(args: SendArgs) -> Exit {
         token: tokens
             .as_ref()
             .and_then(|t| t.read(&args.name))
-            .unwrap_or_default(),
+            .unwrap_or_default()
+            .token,
         room: args.room,
         text,
         client_id: args.client_id.unwrap_or_else(client_id),
@@ -91,7 +92,7 @@ async fn send(args: SendArgs) -> Exit {
     match answer {
         Ok(response) => {
             if let Some(tokens) = tokens.as_ref().filter(|_| !response.token.is_empty())
-                && let Err(e) = tokens.write(&args.name, &response.token)
+                && let Err(e) = tokens.write_token(&args.name, &response.token)
             {
                 complain(&format!(
                     "the proof that `{}` is your name can't be kept in {} ({e})",

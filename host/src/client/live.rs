@@ -24,6 +24,8 @@ pub struct Live {
     /// What is to be shown.
     news: Vec<Change>,
     stop: Option<Stop>,
+    /// There is something new to keep for the next start.
+    unkept: bool,
 }
 
 impl Live {
@@ -32,7 +34,7 @@ impl Live {
     pub fn new(channel: Channel, mut who: Who, tokens: Option<Tokens>) -> Self {
         let name = who.name.clone();
         if let Some(kept) = tokens.as_ref().and_then(|t| t.read(&name)) {
-            who.token = kept;
+            who.visit = kept;
         }
         Self {
             session: Session::new(who, Instant::now(), rand::random()),
@@ -42,6 +44,7 @@ impl Live {
             name,
             news: Vec::new(),
             stop: None,
+            unkept: false,
         }
     }
 
@@ -80,6 +83,7 @@ impl Live {
                         let Some(news) = self.link.next().now_or_never() else { break };
                         self.heard(news);
                     }
+                    self.keep();
                 }
                 () = until(self.session.deadline()) => {
                     let actions = self.session.tick(Instant::now());
@@ -105,16 +109,20 @@ impl Live {
                 Action::Connect => self.link = Link::open(self.channel.clone()),
                 Action::Send(frame) => self.link.send(frame),
                 Action::Disconnect => self.link = Link::Closed,
-                Action::Keep(token) => self.keep(&token),
+                Action::Keep => self.unkept = true,
                 Action::Show(change) => self.news.push(change),
                 Action::Stop(stop) => self.stop = Some(stop),
             }
         }
     }
 
-    fn keep(&mut self, token: &str) {
-        let Some(tokens) = &self.tokens else { return };
-        if let Err(e) = tokens.write(&self.name, token) {
+    /// Keeps what the next start needs, once for all that came together.
+    fn keep(&mut self) {
+        let Some(tokens) = self.tokens.as_ref().filter(|_| self.unkept) else {
+            return;
+        };
+        self.unkept = false;
+        if let Err(e) = tokens.write(&self.name, self.session.visit().clone()) {
             self.news.push(Change::Note(format!(
                 "the proof that `{}` is your name can't be kept in {} ({e}); after this session the name stays taken",
                 self.name,

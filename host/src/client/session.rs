@@ -9,7 +9,7 @@ mod receive;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use tonic::Code;
@@ -17,6 +17,7 @@ use tonic::Code;
 use super::backoff::Backoff;
 use super::change::{Change, State, Stop};
 use super::outbox::{Full, Outbox};
+use super::tokens::Visit;
 use crate::proto::v1::client_frame::Frame;
 use crate::proto::v1::{ClientFrame, Hello, Join, PrivatePosition, Send};
 
@@ -32,8 +33,8 @@ const SETTLED: usize = 512;
 pub struct Who {
     /// The person's name.
     pub name: String,
-    /// The token of an earlier welcome; empty at a first visit.
-    pub token: String,
+    /// What an earlier visit left.
+    pub visit: Visit,
     /// The room.
     pub room: String,
     /// How many of the newest events to begin with.
@@ -49,8 +50,8 @@ pub enum Action {
     Send(ClientFrame),
     /// Close the stream.
     Disconnect,
-    /// Keep the token for the next start.
-    Keep(String),
+    /// Keep [`Session::visit`] for the next start.
+    Keep,
     /// Show this.
     Show(Change),
     /// It is over.
@@ -89,8 +90,6 @@ pub struct Session {
     person: u64,
     /// The last event that was shown. None before the first time in the room.
     seen: Option<u64>,
-    /// The last private event that was shown, for each partition.
-    private: BTreeMap<u32, u64>,
     settled: VecDeque<String>,
     /// An event before this one was missing once already.
     gap: Option<u64>,
@@ -109,7 +108,6 @@ impl Session {
             outbox: Outbox::default(),
             person: 0,
             seen: None,
-            private: BTreeMap::new(),
             settled: VecDeque::new(),
             gap: None,
             token_dropped: false,
@@ -120,6 +118,12 @@ impl Session {
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// What the next visit needs.
+    #[must_use]
+    pub fn visit(&self) -> &Visit {
+        &self.who.visit
     }
 
     /// The person said something.
@@ -187,14 +191,14 @@ impl Session {
             Code::Unauthenticated | Code::PermissionDenied if self.token_is_kept() => {
                 // The server no longer knows our token, for it began anew: the name may be free.
                 self.token_dropped = true;
-                self.who.token.clear();
+                self.who.visit = Visit::default();
                 self.connect(now, actions);
             }
             Code::Unauthenticated | Code::PermissionDenied => {
                 self.stop(Stop::NameTaken(why.into()), actions);
             }
-            Code::OutOfRange if !self.private.is_empty() => {
-                self.private.clear();
+            Code::OutOfRange if !self.who.visit.private.is_empty() => {
+                self.who.visit.private.clear();
                 self.connect(now, actions);
             }
             Code::InvalidArgument
@@ -207,7 +211,7 @@ impl Session {
     }
 
     fn token_is_kept(&self) -> bool {
-        !self.who.token.is_empty() && !self.token_dropped
+        !self.who.visit.token.is_empty() && !self.token_dropped
     }
 
     fn stop(&mut self, stop: Stop, actions: &mut Vec<Action>) {
@@ -239,14 +243,15 @@ impl Session {
         self.phase = Phase::Opening(now + HANDSHAKE);
         actions.push(Action::Show(Change::State(State::Connecting)));
         actions.push(Action::Connect);
-        let private_after = self
+        let visit = &self.who.visit;
+        let private_after = visit
             .private
             .iter()
             .map(|(&partition, &number)| PrivatePosition { partition, number })
             .collect();
         actions.push(send(Frame::Hello(Hello {
             name: self.who.name.clone(),
-            token: self.who.token.clone(),
+            token: visit.token.clone(),
             private_after,
             client: concat!("chat-host/", env!("CARGO_PKG_VERSION")).into(),
         })));

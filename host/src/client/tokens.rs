@@ -1,8 +1,9 @@
-//! The proofs of our names, kept between starts.
+//! The proofs of our names, and how far we have read what was for us alone, kept between starts.
 //!
 //! A file for each server and name, in a folder that only we can read. Whoever has the file has the name, so the
 //! modes are set before anything is in it, and a write is complete or did not happen.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -25,6 +26,17 @@ struct Kept {
     server: String,
     name: String,
     token: String,
+    #[serde(default)]
+    private: BTreeMap<u32, u64>,
+}
+
+/// What a visit leaves for the next one under the same name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Visit {
+    /// Proves that the name is ours; empty before the first visit.
+    pub token: String,
+    /// The last private event that was shown, for each partition.
+    pub private: BTreeMap<u32, u64>,
 }
 
 impl Tokens {
@@ -55,18 +67,36 @@ impl Tokens {
         &self.folder
     }
 
-    /// The token of `name`; none where there is none, or none that can be read.
+    /// What the last visit as `name` left; none where there is none, or none that can be read.
     #[must_use]
-    pub fn read(&self, name: &str) -> Option<String> {
+    pub fn read(&self, name: &str) -> Option<Visit> {
         let kept: Kept = serde_json::from_slice(&fs::read(self.file(name)).ok()?).ok()?;
-        (kept.name == normal(name)).then_some(kept.token)
+        (kept.name == normal(name)).then_some(Visit {
+            token: kept.token,
+            private: kept.private,
+        })
     }
 
-    /// Keeps the token of `name`, in place of the one before.
+    /// Keeps the token of `name`, in place of the one before. What was read belongs to the token.
     ///
     /// # Errors
     /// Whatever the file system says; the one before is still there then.
-    pub fn write(&self, name: &str, token: &str) -> io::Result<()> {
+    pub fn write_token(&self, name: &str, token: &str) -> io::Result<()> {
+        if self.read(name).is_some_and(|visit| visit.token == token) {
+            return Ok(());
+        }
+        let visit = Visit {
+            token: token.into(),
+            ..Visit::default()
+        };
+        self.write(name, visit)
+    }
+
+    /// Keeps what the next visit as `name` needs, in place of what was kept before.
+    ///
+    /// # Errors
+    /// Whatever the file system says; what was kept before is still there then.
+    pub fn write(&self, name: &str, visit: Visit) -> io::Result<()> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -75,7 +105,8 @@ impl Tokens {
         let kept = serde_json::to_vec_pretty(&Kept {
             server: self.server.clone(),
             name: normal(name),
-            token: token.into(),
+            token: visit.token,
+            private: visit.private,
         })?;
         // `tempfile` creates with mode 0600.
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
@@ -111,12 +142,20 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let here = Tokens::new(home.path().join("tokens"), "http://127.0.0.1:8081/");
         let there = Tokens::new(home.path().join("tokens"), "http://other:8081");
-        here.write("앨리스", "one").unwrap();
-        here.write("앨리스", "two").unwrap();
-        assert_eq!(here.read("앨리스").as_deref(), Some("two"));
+        here.write_token("앨리스", "one").unwrap();
+        here.write_token("앨리스", "two").unwrap();
+        let token = |name: &str| here.read(name).map(|visit| visit.token);
+        assert_eq!(token("앨리스").as_deref(), Some("two"));
+        let read = Visit {
+            token: "two".into(),
+            private: BTreeMap::from([(3, 7)]),
+        };
+        here.write("앨리스", read.clone()).unwrap();
+        here.write_token("앨리스", "two").unwrap();
+        assert_eq!(here.read("앨리스"), Some(read));
         // The same name, decomposed.
         assert_eq!(
-            here.read(&"앨리스".nfd().collect::<String>()).as_deref(),
+            token(&"앨리스".nfd().collect::<String>()).as_deref(),
             Some("two")
         );
         assert_eq!(here.read("bob"), None);
@@ -131,7 +170,7 @@ mod tests {
         let tokens = Tokens::new(home.path().join("a/tokens"), "http://127.0.0.1:8081");
         fs::create_dir_all(tokens.folder()).unwrap();
         fs::set_permissions(tokens.folder(), fs::Permissions::from_mode(0o755)).unwrap();
-        tokens.write("alice", "secret").unwrap();
+        tokens.write_token("alice", "secret").unwrap();
         assert_eq!(mode(tokens.folder()), 0o700);
         assert_eq!(mode(&tokens.file("alice")), 0o600);
     }
@@ -151,7 +190,7 @@ mod tests {
         fs::write(&file, "").unwrap();
         assert!(
             Tokens::new(file.join("tokens"), "x")
-                .write("alice", "t")
+                .write_token("alice", "t")
                 .is_err()
         );
     }

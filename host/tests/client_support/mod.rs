@@ -28,11 +28,21 @@ impl Server {
         Self::start_at(data, "127.0.0.1:0")
     }
 
+    /// On a free port, with the plugins of a folder.
+    pub fn start_with(data: &Path, plugins: &Path) -> Self {
+        Self::start_as(data, "127.0.0.1:0", &["--plugins".as_ref(), plugins])
+    }
+
     /// At an address.
     pub fn start_at(data: &Path, listen: &str) -> Self {
+        Self::start_as(data, listen, &[])
+    }
+
+    fn start_as(data: &Path, listen: &str, more: &[&Path]) -> Self {
         let mut process = Command::new(PROGRAM)
             .args(["serve", "--listen", listen, "--data"])
             .arg(data)
+            .args(more)
             .current_dir(data)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

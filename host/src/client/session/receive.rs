@@ -51,18 +51,23 @@ impl Session {
     }
 
     fn welcomed(&mut self, now: Instant, mut welcome: Welcome, actions: &mut Vec<Action>) {
-        if !welcome.token.is_empty() && welcome.token != self.who.token {
-            self.who.token.clone_from(&welcome.token);
-            actions.push(Action::Keep(std::mem::take(&mut welcome.token)));
+        let token = std::mem::take(&mut welcome.token);
+        if !token.is_empty() {
+            self.who.visit.token = token;
         }
-        welcome.token.clear();
         self.token_dropped = false;
         self.person = welcome.person;
         for at in &welcome.private_positions {
             // A lower number than ours: the server began anew, and so do its numbers.
-            let seen = self.private.entry(at.partition).or_insert(at.number);
+            let seen = self
+                .who
+                .visit
+                .private
+                .entry(at.partition)
+                .or_insert(at.number);
             *seen = at.number.min(*seen);
         }
+        actions.push(Action::Keep);
         actions.push(Action::Show(Change::Welcome(welcome)));
         self.join(now, actions);
     }
@@ -117,11 +122,12 @@ impl Session {
     }
 
     fn private_event(&mut self, event: PrivateEvent, actions: &mut Vec<Action>) {
-        let last = self.private.entry(event.partition).or_default();
+        let last = self.who.visit.private.entry(event.partition).or_default();
         if event.number <= *last {
             return;
         }
         *last = event.number;
+        actions.push(Action::Keep);
         if let Some(Private::Withheld(withheld)) = &event.event {
             if self.settled.contains(&withheld.client_id) {
                 return;

@@ -20,7 +20,10 @@ impl Person {
         let now = Instant::now();
         let who = Who {
             name: "alice".into(),
-            token: token.into(),
+            visit: Visit {
+                token: token.into(),
+                ..Visit::default()
+            },
             room: "lobby".into(),
             last: 50,
         };
@@ -204,7 +207,8 @@ fn a_first_visit_says_hello_keeps_the_token_and_joins() {
     assert!(first.contains(&Action::Connect));
     assert_eq!(hello(&first).token, "");
     let welcomed = person.gets(welcome());
-    assert!(welcomed.contains(&Action::Keep("secret".into())));
+    assert!(welcomed.contains(&Action::Keep));
+    assert_eq!(person.session.visit().token, "secret");
     assert_eq!((join(&welcomed).after, join(&welcomed).last), (None, 50));
     assert!(
         !format!("{:?}", shown(welcomed)).contains("secret"),
