@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::control::Control;
-use crate::gateway::listener::Listener;
+use crate::gateway::listener::{Bounds, Listener};
 use crate::gateway::{Gateway, Service};
 use crate::journal::Journal;
 use crate::journal::embedded::EmbeddedJournal;
@@ -41,6 +41,8 @@ const READ_BACK: Duration = Duration::from_secs(30);
 const SYNC: Duration = Duration::from_secs(60);
 /// The part of the drain's time that clients have to go.
 const PARTING: f32 = 0.75;
+/// Addresses that the log names when their clients do not go.
+const NAMED: usize = 5;
 /// What is left for cutting off after the drain's time is over.
 const CUT: Duration = Duration::from_secs(2);
 
@@ -216,8 +218,10 @@ impl App {
         let mut serving = tokio::spawn(listener.run(
             service,
             connections.clone(),
-            config.limits.connections,
-            Duration::from_secs(config.limits.handshake_seconds),
+            Bounds {
+                connections: config.limits.connections,
+                handshake: Duration::from_secs(config.limits.handshake_seconds),
+            },
             gateway.observer().clone(),
             accepting.clone(),
             cut.clone(),
@@ -244,6 +248,7 @@ impl App {
             warn!(
                 sessions = gateway.open_sessions(),
                 connections = connections.len(),
+                from = gateway.open_addresses(NAMED),
                 "clients did not go in time; they are cut off"
             );
             cut.cancel();
@@ -281,9 +286,9 @@ impl App {
         if let Some(disk) = disk {
             tokio::task::spawn_blocking(move || disk.close()).await.ok();
         }
-        tokio::task::spawn_blocking(move || plugins.close())
-            .await
-            .ok();
+        // A version may be compiling: the process ends without it.
+        let closing = tokio::task::spawn_blocking(move || plugins.close());
+        timeout(CUT, closing).await.ok();
         Ok(())
     }
 }

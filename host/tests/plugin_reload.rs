@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_host::plugin::{OpenError, Plugins, Policy, Reason, Verdict};
-use plugin_support::{House, Memory, find, hostile, message, patched, plugin, until};
+use plugin_support::{House, Memory, component, find, hostile, message, patched, plugin, until};
 
 /// The hostile plugin under another version of the same length.
 fn version(name: &str) -> Vec<u8> {
@@ -216,6 +216,26 @@ fn a_required_plugin_must_be_there() {
     );
     house.config.require.pop();
     house.open().unwrap();
+}
+
+#[test]
+fn a_required_plugin_stays_when_its_file_goes() {
+    let mut house = House::hostile("");
+    let bytes = std::fs::read(component("wordlist", "wordlist")).unwrap();
+    house.put("wordlist", &bytes);
+    house.config.require = vec!["hostile".into()];
+    let plugins = house.open().unwrap();
+    let folder = house.config.folder.clone().unwrap();
+    for name in ["hostile", "wordlist"] {
+        std::fs::remove_file(folder.join(format!("{name}.wasm"))).unwrap();
+    }
+    // By the time that the other one is out, this one would be, too.
+    until("the other one is out", || {
+        plugins.set().borrow().plugins.len() < 2
+    });
+    let set = plugins.set().borrow().clone();
+    let names: Vec<&str> = set.plugins.iter().map(|p| &*p.manifest().name).collect();
+    assert_eq!(names, ["hostile"]);
 }
 
 #[test]

@@ -29,6 +29,7 @@ rooms = 30000
 rooms_per_session = 10000
 sessions = 30000
 sessions_per_address = 30000
+new_names_per_minute = 1000000
 connections = 30000
 handshake_seconds = 30
 ";

@@ -129,6 +129,8 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions from one address (an IPv6 /64 counts as one).
     pub sessions_per_address: usize,
+    /// New names that one address may claim in a minute.
+    pub new_names_per_minute: u32,
     /// Connections in all, sessions or not.
     pub connections: usize,
     /// Seconds within which a connection must have finished its handshake, and a session said hello.
@@ -149,6 +151,7 @@ impl Default for Limits {
             rooms_per_session: 100,
             sessions: 20_000,
             sessions_per_address: 5_000,
+            new_names_per_minute: 2_000,
             connections: 25_000,
             handshake_seconds: 5,
             name_hold_seconds: 60,

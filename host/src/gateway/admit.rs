@@ -1,12 +1,12 @@
 //! Who may send what, how large, how often. Pure rules: the caller knows the time and the bounds.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::refusal::{Admission, Refusal};
-use crate::state::ids::PersonId;
 
 /// The longest client id.
 const CLIENT_ID_BYTES: usize = 64;
@@ -104,10 +104,10 @@ pub struct Pace {
 impl Pace {
     /// A full bucket.
     #[must_use]
-    pub fn new(per_second: u32, burst: u32, now: Instant) -> Self {
+    pub fn new(per_second: f64, burst: u32, now: Instant) -> Self {
         let burst = f64::from(burst.max(1));
         Self {
-            per_second: f64::from(per_second.max(1)),
+            per_second,
             burst,
             tokens: burst,
             at: now,
@@ -142,30 +142,48 @@ impl Pace {
     }
 }
 
-/// The paces of people who send without a session.
-#[derive(Debug, Default)]
-pub struct Paces {
-    paces: HashMap<PersonId, Pace>,
+/// What somebody is told who sends too fast.
+#[must_use]
+pub fn too_fast(per_second: u32, wait: Duration) -> Refusal {
+    Refusal::exhausted(format!(
+        "you send faster than {per_second} messages a second; send it again in {} ms",
+        wait.as_millis().max(1)
+    ))
+    .retry(wait)
+}
+
+/// The paces of many: of people who send without a session, of addresses that claim names.
+#[derive(Debug)]
+pub struct Paces<K> {
+    paces: HashMap<K, Pace>,
+}
+
+impl<K> Default for Paces<K> {
+    fn default() -> Self {
+        Self {
+            paces: HashMap::new(),
+        }
+    }
 }
 
 /// Beyond so many, those whose buckets are full again are forgotten.
 const PACES: usize = 10_000;
 
-impl Paces {
-    /// Takes one of this person's.
+impl<K: Eq + Hash> Paces<K> {
+    /// Takes one of `key`'s.
     ///
     /// # Errors
     /// How long to wait for the next one.
-    pub fn take(&mut self, person: PersonId, per_second: u32, burst: u32) -> Result<(), Duration> {
+    pub fn take(&mut self, key: K, per_second: f64, burst: u32) -> Result<(), Duration> {
         let now = Instant::now();
-        if self.paces.len() >= PACES && !self.paces.contains_key(&person) {
+        if self.paces.len() >= PACES && !self.paces.contains_key(&key) {
             self.paces.retain(|_, pace| !pace.is_full(now));
             if self.paces.len() >= PACES {
                 return Err(Duration::from_secs(1));
             }
         }
         self.paces
-            .entry(person)
+            .entry(key)
             .or_insert_with(|| Pace::new(per_second, burst, now))
             .take(now)
     }
@@ -207,7 +225,7 @@ mod tests {
     #[test]
     fn a_pace_allows_a_burst_and_then_the_average() {
         let start = Instant::now();
-        let mut pace = Pace::new(10, 3, start);
+        let mut pace = Pace::new(10.0, 3, start);
         assert!((0..3).all(|_| pace.take(start).is_ok()));
         let wait = pace.take(start).unwrap_err();
         assert_eq!(wait, Duration::from_millis(100));

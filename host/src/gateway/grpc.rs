@@ -9,11 +9,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use prost::Message;
+use tokio::time::timeout;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tonic_health::pb::health_server::HealthServer;
@@ -30,6 +32,8 @@ use crate::state::frame::{framed, framed_message};
 use crate::state::ids::{RoomId, Sequence};
 use crate::state::name::RoomName;
 
+/// When a call comes again that found too many under way.
+const BUSY: Duration = Duration::from_millis(500);
 /// What a frame may have besides the text of a message.
 const FRAME_BYTES: usize = 4096;
 
@@ -94,13 +98,13 @@ impl Service {
 
     async fn answer(self, request: Request<Body>) -> Response<Body> {
         let path = request.uri().path().to_owned();
-        let gateway = self.gateway.clone();
+        let (gateway, address) = (self.gateway.clone(), self.address);
         match path.as_str() {
             "/chat.v1.Chat/Connect" => self.connect(request),
-            "/chat.v1.Chat/Watch" => watch(gateway, request).await,
+            "/chat.v1.Chat/Watch" => watch(gateway, address, request).await,
             "/chat.v1.Chat/Send" => {
                 unary(&self.gateway, request, async move |r| {
-                    gateway.send_once(r).await
+                    gateway.send_once(address, r).await
                 })
                 .await
             }
@@ -118,7 +122,7 @@ impl Service {
             }
             "/chat.v1.Chat/CreateRoom" => {
                 unary(&self.gateway, request, async move |r| {
-                    gateway.create_room(r).await
+                    gateway.create_room(address, r).await
                 })
                 .await
             }
@@ -189,17 +193,32 @@ async fn unary<Q, A, F>(
 ) -> Response<Body>
 where
     Q: Message + Default,
-    A: Message,
-    F: Future<Output = Admission<A>>,
+    A: Message + 'static,
+    F: Future<Output = Admission<A>> + Send + 'static,
 {
     let bytes = gateway.limits.message_bytes + FRAME_BYTES;
-    let mut requests: Inbound<Q> = Inbound::new(request.into_body(), bytes);
-    let request = match requests.next().await {
-        Some(Ok(request)) => request,
-        None => return Status::invalid_argument("the request is missing").into_http(),
-        Some(Err(status)) => return status.into_http(),
+    let request = match only_request(gateway, request, bytes).await {
+        Ok(request) => request,
+        Err(status) => return status.into_http(),
     };
-    match answer(request).await {
+    let Ok(permit) = gateway.calls.clone().try_acquire_owned() else {
+        let refusal = Refusal::exhausted("too many calls are under way; try again");
+        return refusal.retry(BUSY).status().into_http();
+    };
+    // A task of its own: a client that has left must not leave a name taken, or somebody waiting for an outcome.
+    let answer = answer(request);
+    let answering = gateway.tasks.spawn(async move {
+        let answered = answer.await;
+        drop(permit);
+        answered
+    });
+    let answered = answering.await.unwrap_or_else(|_| {
+        Err(Refusal::new(
+            Code::Internal,
+            "the call failed; the server's log says why",
+        ))
+    });
+    match answered {
         Ok(message) => {
             let mut trailers = http::HeaderMap::new();
             trailers.insert("grpc-status", HeaderValue::from_static("0"));
@@ -213,16 +232,39 @@ where
     }
 }
 
+/// Reads the one request of a call; who sends none is let go.
+async fn only_request<Q: Message + Default>(
+    gateway: &Gateway,
+    request: Request<Body>,
+    bytes: usize,
+) -> Result<Q, Status> {
+    let limit = Duration::from_secs(gateway.limits.handshake_seconds);
+    let mut requests: Inbound<Q> = Inbound::new(request.into_body(), bytes);
+    match timeout(limit, requests.next()).await {
+        Ok(Some(request)) => request,
+        Ok(None) => Err(Status::invalid_argument(
+            "the request is missing; send it with the call",
+        )),
+        Err(_) => Err(Status::deadline_exceeded(format!(
+            "no request came within {} s; send it with the call",
+            limit.as_secs()
+        ))),
+    }
+}
+
 /// `Watch`: one request, and then a room's events.
-async fn watch(gateway: Arc<Gateway>, request: Request<Body>) -> Response<Body> {
-    let mut requests: Inbound<v1::WatchRequest> = Inbound::new(request.into_body(), FRAME_BYTES);
-    let request = match requests.next().await {
-        Some(Ok(request)) => request,
-        None => return Status::invalid_argument("the request is missing").into_http(),
-        Some(Err(status)) => return status.into_http(),
+async fn watch(gateway: Arc<Gateway>, address: IpAddr, request: Request<Body>) -> Response<Body> {
+    let request = match only_request(&gateway, request, FRAME_BYTES).await {
+        Ok(request) => request,
+        Err(status) => return status.into_http(),
     };
-    let cursor = match watch_cursor(&gateway, request).await {
-        Ok(cursor) => cursor,
+    let admitted = async {
+        let permit = gateway.admit_session(address)?;
+        let cursor = watch_cursor(&gateway, request).await?;
+        Ok::<_, Refusal>((permit, cursor))
+    };
+    let (permit, cursor) = match admitted.await {
+        Ok(admitted) => admitted,
         Err(refusal) => {
             gateway.observer.refused(refusal.code);
             return refusal.status().into_http();
@@ -231,6 +273,7 @@ async fn watch(gateway: Arc<Gateway>, request: Request<Body>) -> Response<Body> 
     let (sender, body) = outbound(Arc::new(Counted(gateway.clone())));
     let drain = gateway.drain.clone();
     gateway.tasks.spawn(async move {
+        let _permit = permit;
         // Who has left needs nothing of this.
         sender.send(Outbound::Follow(Box::new(cursor))).await.ok();
         tokio::select! {
@@ -251,9 +294,6 @@ async fn watch(gateway: Arc<Gateway>, request: Request<Body>) -> Response<Body> 
 }
 
 async fn watch_cursor(gateway: &Gateway, request: v1::WatchRequest) -> Admission<Cursor> {
-    if gateway.drain.is_cancelled() {
-        return Err(Refusal::new(Code::Unavailable, "the server is going down"));
-    }
     let name = RoomName::parse(&request.room)?;
     let (room, after) = gateway
         .begin_after(&name, request.after, request.last)

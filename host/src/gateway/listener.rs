@@ -28,6 +28,14 @@ const SEND_BYTES: usize = 256 * 1024;
 /// than half of the connection's, each 256 bytes less its own. Frames of 10 bytes stay within that.
 const WINDOW_BYTES: (u32, u32) = (64 * 1024 - 1, 4 * 1024 * 1024);
 
+/// What connections may take.
+pub struct Bounds {
+    /// Connections at once.
+    pub connections: usize,
+    /// From being accepted to the first request.
+    pub handshake: Duration,
+}
+
 /// A bound port.
 pub struct Listener {
     listener: TcpListener,
@@ -68,18 +76,21 @@ impl Listener {
         self.address
     }
 
-    /// Accepts until `drain`, connections up to a number, each a task of `tasks`; returns when the last connection has
-    /// ended, or `cut` ends those that are left.
+    /// Accepts until `drain`, each connection a task of `tasks`; returns when the last one has ended, or `cut` ends those
+    /// that are left.
     pub async fn run(
         self,
         service: Service,
         tasks: TaskTracker,
-        connections: usize,
-        handshake: Duration,
+        bounds: Bounds,
         observer: Arc<dyn Observer>,
         drain: CancellationToken,
         cut: CancellationToken,
     ) {
+        let Bounds {
+            connections,
+            handshake,
+        } = bounds;
         let permits = Arc::new(Semaphore::new(connections));
         loop {
             let accepted = tokio::select! {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +28,7 @@ use self::admit::Paces;
 pub use self::grpc::Service;
 use self::lane::Entrance;
 use self::outbound::Deliveries;
+use self::people::Person;
 use self::refusal::{Admission, Refusal};
 use crate::config::Limits;
 use crate::journal::{Journal, Log};
@@ -35,8 +36,8 @@ use crate::plugin::PluginSet;
 use crate::proto::log::v1::{RoomState, RunStarted, ingress::Request};
 use crate::proto::v1;
 use crate::rooms::Rooms;
-use crate::state::ids::{Offset, Partition};
-use crate::state::name::RoomName;
+use crate::state::ids::{Offset, Partition, PersonId};
+use crate::state::name::{PersonName, RoomName};
 use crate::world::World;
 
 /// What the gateway tells of its work, for metrics.
@@ -65,6 +66,9 @@ impl Observer for Unobserved {
     fn connections(&self, _: usize) {}
 }
 
+/// Calls other than streams that may be under way at once, sent by whomever: each holds a message for a while.
+const CALLS: usize = 4096;
+
 /// What all sessions and calls of this host share.
 pub struct Gateway {
     limits: Limits,
@@ -75,7 +79,12 @@ pub struct Gateway {
     /// ULID of this run of the host.
     run: [u8; 16],
     sessions: Mutex<Sessions>,
-    paces: Mutex<Paces>,
+    /// Of people who send without a session.
+    paces: Mutex<Paces<PersonId>>,
+    /// Of addresses that claim names.
+    claims: Mutex<Paces<IpAddr>>,
+    /// Calls other than streams that may be under way.
+    calls: Arc<Semaphore>,
     tasks: TaskTracker,
     drain: CancellationToken,
 }
@@ -107,6 +116,8 @@ impl Gateway {
             run,
             sessions: Mutex::default(),
             paces: Mutex::default(),
+            claims: Mutex::default(),
+            calls: Arc::new(Semaphore::new(CALLS)),
             tasks: TaskTracker::new(),
             drain: CancellationToken::new(),
         })
@@ -155,6 +166,22 @@ impl Gateway {
         self.sessions.lock().open
     }
 
+    /// Where open sessions come from, a few of the addresses, for the log.
+    #[must_use]
+    pub fn open_addresses(&self, most: usize) -> String {
+        let sessions = self.sessions.lock();
+        let mut named: Vec<String> = sessions
+            .by_address
+            .iter()
+            .take(most)
+            .map(|(address, open)| format!("{address} ({open})"))
+            .collect();
+        if sessions.by_address.len() > most {
+            named.push(format!("{} more", sessions.by_address.len() - most));
+        }
+        named.join(", ")
+    }
+
     /// Whether messages can be taken now.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -190,6 +217,33 @@ impl Gateway {
             gateway: self.clone(),
             address,
         })
+    }
+
+    /// Asks for a name, for a session of this run. Names that are new to an address are counted: each is kept.
+    ///
+    /// # Errors
+    /// As [`people::attach`], and `RESOURCE_EXHAUSTED`.
+    async fn attach(&self, address: IpAddr, name: &str, token: &str) -> Admission<Person> {
+        let parsed = PersonName::parse(name)?;
+        let known = self
+            .rooms
+            .name(&parsed)?
+            .is_some_and(|state| state.token_hash == people::token_hash(token));
+        if !known {
+            let a_minute = self.limits.new_names_per_minute;
+            let taken =
+                self.claims
+                    .lock()
+                    .take(network_of(address), f64::from(a_minute) / 60.0, a_minute);
+            taken.map_err(|wait| {
+                Refusal::exhausted(format!(
+                    "your address has claimed {a_minute} new names in a minute, as many as this server allows; use one that you have, with its token, or come back in {} s",
+                    wait.as_secs() + 1
+                ))
+                .retry(wait)
+            })?;
+        }
+        people::attach(self, &parsed, token).await
     }
 
     /// A room that is there.

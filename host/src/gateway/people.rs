@@ -1,11 +1,15 @@
 //! Names and their tokens: a session asks the log for its name, and lets go of it at the end.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tracing::warn;
 use ulid::Ulid;
 
+use super::Gateway;
 use super::lane::{Asker, Entrance};
 use super::refusal::{Admission, Refusal};
 use crate::proto::log::v1::{Attach, Detach, ingress::Request};
@@ -40,21 +44,15 @@ pub fn token_hash(token: &str) -> Vec<u8> {
 /// Asks for a name, for a session of this run of the host.
 ///
 /// # Errors
-/// `ALREADY_EXISTS` where it is another's, `INVALID_ARGUMENT` where it can't be a name, `UNAVAILABLE`.
-pub async fn attach(
-    entrance: &Entrance,
-    rooms: &Rooms,
-    run: [u8; 16],
-    name: &str,
-    token: &str,
-) -> Admission<Person> {
-    let name = PersonName::parse(name)?;
+/// `ALREADY_EXISTS` where it is another's, `INVALID_ARGUMENT`, `UNAVAILABLE`.
+pub async fn attach(gateway: &Gateway, name: &PersonName, token: &str) -> Admission<Person> {
     if token.len() > TOKEN_BYTES {
         return Err(Refusal::invalid(format!(
             "the token has {} bytes; send the one that `welcome` held",
             token.len()
         )));
     }
+    let (entrance, rooms) = (&gateway.entrance, &gateway.rooms);
     let token = if token.is_empty() {
         new_token(entrance)
     } else {
@@ -62,44 +60,79 @@ pub async fn attach(
     };
     let hash = token_hash(&token);
     let returned = rooms
-        .name(&name)?
+        .name(name)?
         .is_some_and(|state| state.token_hash == hash);
     let session = entrance.world().ulid();
     let request = Request::Attach(Attach {
         name: name.as_str().to_owned(),
         token_hash: hash.clone().into(),
         session: session.to_bytes().to_vec().into(),
-        run: run.to_vec().into(),
+        run: gateway.run.to_vec().into(),
     });
-    let partition = rooms.partition_of_name(&name);
-    entrance
-        .ask_for(partition, &Asker::default(), request, Code::AlreadyExists)
-        .await?;
-    // The fold is told of the answer after the store has it.
-    let state = rooms
-        .name(&name)?
-        .filter(|state| state.token_hash == hash)
-        .ok_or_else(|| Refusal::unavailable("the name was lost again; try again"))?;
-    Ok(Person {
-        id: PersonId(state.person),
-        name: state.name,
-        token,
-        returned,
-        session,
-    })
+    let partition = rooms.partition_of_name(name);
+    let attached = async {
+        entrance
+            .ask_for(partition, &Asker::default(), request, Code::AlreadyExists)
+            .await?;
+        // The fold is told of the answer after the store has it.
+        rooms
+            .name(name)?
+            .filter(|state| state.token_hash == hash)
+            .ok_or_else(|| Refusal::unavailable("the name was lost again; try again"))
+    };
+    match attached.await {
+        Ok(state) => Ok(Person {
+            id: PersonId(state.person),
+            name: state.name,
+            token,
+            returned,
+            session,
+        }),
+        Err(refusal) => {
+            // It may have been attached all the same, and then nobody would ever let go of it.
+            if refusal.code != Code::AlreadyExists {
+                let name = name.as_str().to_owned();
+                gateway.tasks.spawn(let_go(
+                    entrance.clone(),
+                    rooms.clone(),
+                    name,
+                    session,
+                    gateway.drain.clone(),
+                ));
+            }
+            Err(refusal)
+        }
+    }
 }
 
 /// Lets go of a name. Tries until the log has it or the server drains: then the next start lets go of it.
-pub async fn detach(entrance: &Entrance, rooms: &Rooms, person: &Person, drain: CancellationToken) {
-    let Ok(name) = PersonName::parse(&person.name) else {
+pub async fn detach(gateway: &Gateway, person: &Person) {
+    let_go(
+        gateway.entrance.clone(),
+        gateway.rooms.clone(),
+        person.name.clone(),
+        person.session,
+        gateway.drain.clone(),
+    )
+    .await;
+}
+
+async fn let_go(
+    entrance: Entrance,
+    rooms: Arc<Rooms>,
+    name: String,
+    session: Ulid,
+    drain: CancellationToken,
+) {
+    let Ok(parsed) = PersonName::parse(&name) else {
         return;
     };
-    let partition = rooms.partition_of_name(&name);
-    let mut wait = std::time::Duration::from_millis(200);
+    let partition = rooms.partition_of_name(&parsed);
+    let mut wait = Duration::from_millis(200);
     loop {
         let request = Request::Detach(Detach {
-            name: person.name.clone(),
-            session: person.session.to_bytes().to_vec().into(),
+            name: name.clone(),
+            session: session.to_bytes().to_vec().into(),
         });
         match entrance.ask(partition, &Asker::default(), request).await {
             Ok(_) => return,
@@ -117,7 +150,7 @@ pub async fn detach(entrance: &Entrance, rooms: &Rooms, person: &Person, drain: 
             () = drain.cancelled() => {}
             () = tokio::time::sleep(entrance.world().jitter(wait)) => {}
         }
-        wait = (wait * 2).min(std::time::Duration::from_secs(10));
+        wait = (wait * 2).min(Duration::from_secs(10));
     }
 }
 

@@ -103,7 +103,10 @@ where
     let first = timeout(limit, inbound.next()).await.map_err(|_| {
         Refusal::new(
             Code::DeadlineExceeded,
-            format!("no hello came within {} s", limit.as_secs()),
+            format!(
+                "no hello came within {} s; send it first, as soon as the stream is open",
+                limit.as_secs()
+            ),
         )
     })?;
     let hello = match first {
@@ -114,22 +117,15 @@ where
         _ => {
             return Err(Refusal::new(
                 Code::FailedPrecondition,
-                "the first frame must be `hello`",
+                "the first frame must be `hello`; send it, and then what you sent",
             ));
         }
     };
-    let person = people::attach(
-        &gateway.entrance,
-        &gateway.rooms,
-        gateway.run,
-        &hello.name,
-        &hello.token,
-    )
-    .await?;
+    let person = gateway.attach(address, &hello.name, &hello.token).await?;
     debug!(person = person.id.0, client = hello.client, %address, "session");
     let mut session = Session {
         pace: Pace::new(
-            gateway.limits.sends_per_second,
+            f64::from(gateway.limits.sends_per_second),
             gateway.limits.send_burst,
             Instant::now(),
         ),
@@ -142,8 +138,7 @@ where
         answers: FuturesUnordered::new(),
     };
     if let Err(refusal) = session.welcome(&hello.private_after).await {
-        let drain = gateway.drain.clone();
-        people::detach(&gateway.entrance, &gateway.rooms, &session.person, drain).await;
+        people::detach(gateway, &session.person).await;
         return Err(refusal);
     }
     Ok((permit, session))
@@ -158,9 +153,7 @@ where
     for channel in session.rooms.values() {
         channel.leave(&session.person.name);
     }
-    let drain = session.gateway.drain.clone();
-    let (entrance, rooms) = (&session.gateway.entrance, &session.gateway.rooms);
-    Box::pin(people::detach(entrance, rooms, &session.person, drain)).await;
+    Box::pin(people::detach(&session.gateway, &session.person)).await;
     status
 }
 
@@ -330,13 +323,9 @@ impl Session {
             ));
         }
         let text = admit::text(&send.text, self.gateway.limits.message_bytes)?;
-        self.pace.take(Instant::now()).map_err(|wait| {
-            Refusal::exhausted(format!(
-                "you send faster than {} messages a second",
-                self.gateway.limits.sends_per_second
-            ))
-            .retry(wait)
-        })?;
+        self.pace
+            .take(Instant::now())
+            .map_err(|wait| admit::too_fast(self.gateway.limits.sends_per_second, wait))?;
         let partition = self.gateway.rooms.partition_of_room(&room);
         let lane = self
             .lanes
@@ -476,7 +465,10 @@ impl Session {
         let Some(channel) = self.rooms.remove(name.as_str()) else {
             return Ok(Err(Refusal::new(
                 Code::FailedPrecondition,
-                format!("you are not in `{}`", name.as_str()),
+                format!(
+                    "you are not in `{}`; there is nothing to leave",
+                    name.as_str()
+                ),
             )));
         };
         channel.leave(&self.person.name);

@@ -1,5 +1,6 @@
 //! Calls without a session: send, history, rooms, members.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ impl Gateway {
     /// `Send`.
     pub(super) async fn send_once(
         self: &Arc<Self>,
+        address: IpAddr,
         request: v1::SendRequest,
     ) -> Admission<v1::SendResponse> {
         let client_id = if request.client_id.is_empty() {
@@ -36,7 +38,7 @@ impl Gateway {
         };
         let text = admit::text(&request.text, self.limits.message_bytes)?;
         let room = RoomName::parse(&request.room)?;
-        let (asker, claimed) = self.asker(&request.name, &request.token).await?;
+        let (asker, claimed) = self.asker(address, &request.name, &request.token).await?;
         let sent: Admission<_> = async {
             self.pace_of(&asker)?;
             self.make_room(room.as_str(), &asker).await?;
@@ -79,7 +81,7 @@ impl Gateway {
             .as_ref()
             .map_or_else(String::new, |person| person.token.clone());
         if let Some(person) = claimed {
-            people::detach(&self.entrance, &self.rooms, &person, self.drain.clone()).await;
+            people::detach(self, &person).await;
         }
         let (acknowledged, decided) = sent?;
         Ok(v1::SendResponse {
@@ -92,6 +94,7 @@ impl Gateway {
     /// Who asks: the name's holder by its token, or a new one, whose name must be let go of again.
     async fn asker(
         self: &Arc<Self>,
+        address: IpAddr,
         name: &str,
         token: &str,
     ) -> Admission<(Asker, Option<Person>)> {
@@ -106,7 +109,7 @@ impl Gateway {
             };
             return Ok((asker, None));
         }
-        let person = people::attach(&self.entrance, &self.rooms, self.run, name, token).await?;
+        let person = self.attach(address, name, token).await?;
         let asker = Asker {
             person: person.id,
             name: person.name.clone(),
@@ -119,16 +122,10 @@ impl Gateway {
             .lock()
             .take(
                 asker.person,
-                self.limits.sends_per_second,
+                f64::from(self.limits.sends_per_second),
                 self.limits.send_burst,
             )
-            .map_err(|wait| {
-                Refusal::exhausted(format!(
-                    "you send faster than {} messages a second",
-                    self.limits.sends_per_second
-                ))
-                .retry(wait)
-            })
+            .map_err(|wait| admit::too_fast(self.limits.sends_per_second, wait))
     }
 
     /// `History`.
@@ -136,7 +133,7 @@ impl Gateway {
         &self,
         request: v1::HistoryRequest,
     ) -> Admission<v1::HistoryResponse> {
-        let room = self.existing_room(&request.room)?;
+        let mut room = self.existing_room(&request.room)?;
         let page = match (request.after, request.before) {
             (Some(_), Some(_)) => {
                 return Err(Refusal::invalid("give `after` or `before`, not both"));
@@ -145,6 +142,16 @@ impl Gateway {
             (None, Some(before)) => Page::Before(Sequence(before)),
             (None, None) => Page::Newest,
         };
+        if request
+            .after
+            .or(request.before)
+            .is_some_and(|number| number > room.head)
+        {
+            let name = RoomName::parse(&request.room)?;
+            self.fold_to_the_end(self.rooms.partition_of_room(&name))
+                .await?;
+            room = self.existing_room(&request.room)?;
+        }
         let out_of_range = match page {
             Page::After(after) => after.0 > room.head || after.0 + 1 < room.oldest,
             Page::Before(before) => {
@@ -156,7 +163,10 @@ impl Gateway {
         if out_of_range {
             let mut refusal = Refusal::new(
                 Code::OutOfRange,
-                format!("the room holds {} to {}", room.oldest, room.head),
+                format!(
+                    "the room holds {} to {}; ask for a page within",
+                    room.oldest, room.head
+                ),
             );
             refusal.oldest = room.oldest;
             return Err(refusal);
@@ -183,16 +193,17 @@ impl Gateway {
     /// `CreateRoom`.
     pub(super) async fn create_room(
         self: &Arc<Self>,
+        address: IpAddr,
         request: v1::CreateRoomRequest,
     ) -> Admission<v1::CreateRoomResponse> {
         RoomName::parse(&request.room)?;
-        let (asker, claimed) = self.asker(&request.name, &request.token).await?;
+        let (asker, claimed) = self.asker(address, &request.name, &request.token).await?;
         let made = self.make_room(&request.room, &asker).await;
         let token = claimed
             .as_ref()
             .map_or_else(String::new, |person| person.token.clone());
         if let Some(person) = claimed {
-            people::detach(&self.entrance, &self.rooms, &person, self.drain.clone()).await;
+            people::detach(self, &person).await;
         }
         let (room, new) = made?;
         if !new {

@@ -318,6 +318,15 @@ impl Keeper {
             if self.files.contains_key(name) {
                 continue;
             }
+            if self.loader.config.require.contains(name) {
+                if in_force.missing_since.replace(now).is_none() {
+                    error!(
+                        plugin = name,
+                        "the file of a required plugin is gone; what is loaded stays: put it back, or take it out of `require`"
+                    );
+                }
+                continue;
+            }
             let gone = now.duration_since(*in_force.missing_since.get_or_insert(now));
             if gone >= REMOVED {
                 removed.push(name.clone());

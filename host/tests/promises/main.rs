@@ -18,6 +18,7 @@ mod bad_input;
 mod client;
 mod disk;
 mod kill;
+mod leavers;
 mod plugins;
 mod reader;
 mod reload;

@@ -77,6 +77,14 @@ pub(super) const KEYS: &[Key] = &[
         get: |c| c.limits.sessions_per_address.into(),
     },
     Key {
+        name: "limits.new_names_per_minute",
+        placeholder: "N",
+        help: "New names that one address may claim in a minute",
+        rule: Rule::Number(1, 100_000_000),
+        put: |c, text| set(&mut c.limits.new_names_per_minute, text),
+        get: |c| c.limits.new_names_per_minute.into(),
+    },
+    Key {
         name: "limits.connections",
         placeholder: "N",
         help: "Connections in all, sessions or not",
