@@ -257,15 +257,27 @@ fn floor_key(partition: Partition, log: Log) -> String {
     format!("floor/{}/{partition}", log.word())
 }
 
-/// Syncs every file below `path`.
+/// Syncs every file below `path`. What is gone by then, for the database tidies up meanwhile, needs no sync.
 fn sync_files(path: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(path)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            sync_files(&path)?;
-        } else {
-            std::fs::File::open(&path)?.sync_all()?;
+    let synced = |path: &Path| {
+        for entry in std::fs::read_dir(path)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                sync_files(&path)?;
+            } else {
+                present(std::fs::File::open(&path))?.map_or(Ok(()), |file| file.sync_all())?;
+            }
         }
+        std::fs::File::open(path)?.sync_all()
+    };
+    present(synced(path)).map(|_| ())
+}
+
+/// Nothing, where there is no such file.
+fn present<T>(found: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
-    std::fs::File::open(path)?.sync_all()
 }
