@@ -97,7 +97,8 @@ impl App {
             tails.push(tail);
         }
 
-        let settings = plugin::Config::of(&config);
+        let settings = plugin::Config::of(&config)
+            .context("this program's own file can't be found, and plugins are compiled by it")?;
         let plugins = tokio::task::spawn_blocking(move || Plugins::open(settings)).await??;
         let world = World::system();
         let run = world.ulid().to_bytes();

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_host::plugin::{OpenError, Plugins, Policy, Reason, Verdict};
-use plugin_support::{House, Memory, component, find, hostile, message, patched, plugin, until};
+use plugin_support::{
+    House, Memory, component, find, hostile, long_to_compile, message, patched, plugin, until,
+};
 
 /// The hostile plugin under another version of the same length.
 fn version(name: &str) -> Vec<u8> {
@@ -354,4 +356,60 @@ fn closing_leaves_instances_usable_and_swaps_nothing() {
     house.put("hostile", &version("2.0.0+other"));
     assert_eq!(it.moderate(&[message("hello")]), Ok(vec![Verdict::Allow]));
     assert!(set.has_changed().is_err(), "the sender is gone");
+}
+
+/// Longer to compile than any test waits.
+fn endless() -> Vec<u8> {
+    long_to_compile(60_000, 120)
+}
+
+#[test]
+fn what_is_replaced_while_it_compiles_is_given_up() {
+    let house = House::new();
+    let plugins = house.open().unwrap();
+    house.put("hostile", &endless());
+    until("it compiles", || !compiling(&house).is_empty());
+    house.put("hostile", hostile());
+    until("the newest serves", || in_force(&plugins).is_some());
+    assert_eq!(plugins.stats().compiled.get(), 1);
+}
+
+#[test]
+fn the_end_waits_for_no_compiler() {
+    let house = House::new();
+    let plugins = house.open().unwrap();
+    house.put("hostile", &endless());
+    until("it compiles", || !compiling(&house).is_empty());
+    plugins.close();
+    assert!(compiling(&house).is_empty(), "it outlived the host");
+}
+
+#[test]
+fn a_component_that_costs_a_compiler_too_much_is_refused_and_says_what() {
+    let house = House::new();
+    // The validator's own bound on a function's size, or the compiler's limits: whichever is met first.
+    house.put("hostile", &long_to_compile(1, 2_000_000));
+    let error = house.open().err().expect("it is refused").to_string();
+    assert!(
+        error.starts_with(
+            "the plugin `hostile` does not load: it is not a WebAssembly component that compiles"
+        ),
+        "{error}"
+    );
+}
+
+/// Compilers that run for this house: they write into its cache.
+fn compiling(house: &House) -> Vec<u32> {
+    let cache = house.kept("code");
+    let mut found = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
+        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        let children = children
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok());
+        found.extend(children.filter(|pid: &u32| {
+            std::fs::read_link(format!("/proc/{pid}/fd/1")).is_ok_and(|out| out.starts_with(&cache))
+        }));
+    }
+    found
 }

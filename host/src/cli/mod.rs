@@ -74,6 +74,12 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Writes completions for a shell to stdout
     Completions(completions::CompletionsArgs),
+    /// Compiles a component from stdin to stdout, for the server
+    #[command(name = crate::plugin::COMPILE, hide = true)]
+    CompilePlugin {
+        /// The memory of an instance, for which the code is made
+        memory_bytes: usize,
+    },
 }
 
 /// Runs what the command line of this process asks for.
@@ -94,6 +100,15 @@ pub fn run() -> ExitCode {
         Command::Backup(args) => wait(backup::run(args)),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::CompilePlugin { memory_bytes } => {
+            match crate::plugin::compile_stdin(memory_bytes) {
+                Ok(()) => Exit::Done.into(),
+                Err(error) => {
+                    complain(&format!("{error:#}"));
+                    Exit::Failure.into()
+                }
+            }
+        }
     }
 }
 

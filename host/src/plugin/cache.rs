@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 use tracing::warn;
 use wasmtime::component::Component;
 
+use super::compiler::Compiler;
 use super::engine::Engine;
 use super::load_error::Reason;
 
@@ -47,8 +49,15 @@ impl Cache {
     /// The code of a component: from the folder, or compiled and put there.
     ///
     /// # Errors
-    /// [`Reason::Compile`].
-    pub(super) fn component(&self, engine: &Engine, bytes: &[u8]) -> Result<Compiled, Reason> {
+    /// [`Reason::Compile`], or [`Reason::Gone`] where `stop` said that nobody wants it any more.
+    pub(super) fn component(
+        &self,
+        engine: &Engine,
+        compiler: &Compiler,
+        memory_bytes: usize,
+        bytes: &[u8],
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Compiled, Reason> {
         let path = self
             .folder
             .as_ref()
@@ -59,12 +68,16 @@ impl Cache {
                 fresh: false,
             });
         }
-        let component = Component::new(engine.wasmtime(), bytes)
-            .map_err(|error| Reason::Compile(super::fault::one_line(&format!("{error:#}"), 512)))?;
+        let folder = self.folder.as_deref();
+        let code = compiler.compile(engine, memory_bytes, bytes, folder, stop)?;
+        // SAFETY: the file is output of the compiler that this host just ran, in a file that only this user can open.
+        #[allow(unsafe_code)]
+        let component = unsafe { Component::deserialize_file(engine.wasmtime(), code.path()) };
+        let component = component.map_err(|error| Reason::Compiler(format!("{error:#}")))?;
         if let Some(path) = path
-            && let Err(error) = write(&component, &path)
+            && let Err(error) = keep(code, &path)
         {
-            warn!(path = %path.display(), error, "a compiled plugin is not cached");
+            warn!(path = %path.display(), %error, "a compiled plugin is not cached");
         }
         Ok(Compiled {
             component,
@@ -96,7 +109,7 @@ fn read(engine: &Engine, path: &Path) -> Option<Component> {
     is_private(path.parent()?).ok()?;
     // So that what is in use is the last to go.
     let _ = file.set_modified(SystemTime::now());
-    // SAFETY: the file must be unchanged output of `Component::serialize`. Only `write` puts files here, whole, by
+    // SAFETY: the file must be unchanged output of `Component::serialize`. Only `keep` puts files here, whole, by
     // renaming; and nobody but this user can reach the folder, which was checked just now.
     #[allow(unsafe_code)]
     let component = unsafe { Component::deserialize_file(engine.wasmtime(), path) };
@@ -107,15 +120,14 @@ fn read(engine: &Engine, path: &Path) -> Option<Component> {
         .ok()
 }
 
-fn write(component: &Component, path: &Path) -> Result<(), String> {
-    let folder = path.parent().ok_or("it has no folder")?;
-    let code = component
-        .serialize()
-        .map_err(|error| format!("{error:#}"))?;
-    make_private(folder)
-        .and_then(|()| put(path, &code))
-        .and_then(|()| trim(folder, path))
-        .map_err(|error| error.to_string())
+fn keep(code: NamedTempFile, path: &Path) -> Result<(), Error> {
+    let folder = path
+        .parent()
+        .ok_or_else(|| Error::other("it has no folder"))?;
+    make_private(folder)?;
+    code.as_file().sync_all()?;
+    code.persist(path)?;
+    trim(folder, path)
 }
 
 /// Writes a file whole or not at all.

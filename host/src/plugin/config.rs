@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::compiler::Compiler;
 use crate::config::{PluginConfig, PluginDefaults};
 
 /// How plugins are found and run.
@@ -20,20 +21,25 @@ pub struct Config {
     pub require: Vec<String>,
     /// The largest message text.
     pub message_bytes: usize,
+    /// Who compiles.
+    pub compiler: Compiler,
 }
 
 impl Config {
     /// The part of the host's settings that concerns plugins. In memory mode nothing is kept.
-    #[must_use]
-    pub fn of(config: &crate::config::Config) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// Where the system does not say which program this is.
+    pub fn of(config: &crate::config::Config) -> std::io::Result<Self> {
+        Ok(Self {
             folder: config.plugins.clone(),
             kept: (!config.memory).then(|| config.data.join("plugins")),
             defaults: config.plugin.clone(),
             plugins: config.plugin_settings.clone(),
             require: config.require.clone(),
             message_bytes: config.limits.message_bytes,
-        }
+            compiler: Compiler::child()?,
+        })
     }
 
     /// The most memory that any instance may have.

@@ -74,6 +74,16 @@ impl Engine {
     }
 }
 
+/// An engine that compiles for the one of a host with this `memory_bytes`, and takes no address space for instances.
+///
+/// # Errors
+/// When the settings do not fit this machine.
+pub(super) fn for_compiling(memory_bytes: usize) -> wasmtime::Result<wasmtime::Engine> {
+    let mut config = config(memory_bytes);
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    wasmtime::Engine::new(&config)
+}
+
 fn config(memory_bytes: usize) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
@@ -102,7 +112,7 @@ fn config(memory_bytes: usize) -> Config {
         // Traps are blamed by their kind; a backtrace would cost more than the call.
         .wasm_backtrace_max_frames(None)
         .native_unwind_info(false)
-        // One processor compiles, so that the others go on serving; and no pool of threads is left behind.
+        // Beside a host that serves.
         .parallel_compilation(false);
     config
 }

@@ -97,7 +97,8 @@ impl Folder {
         Ok(files)
     }
 
-    fn look(&self, name: &str) -> Seen {
+    /// The state of one file.
+    pub(super) fn look(&self, name: &str) -> Seen {
         let path = self.resolve(name)?;
         let facts = std::fs::metadata(path).map_err(unreadable)?;
         within_bounds(&facts)

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -37,6 +38,8 @@ pub(super) struct Keeper {
     set: watch::Sender<Arc<PluginSet>>,
     /// The folder could not be read, and this was said.
     unreadable: bool,
+    /// The host ends: nothing is begun any more.
+    ending: Arc<AtomicBool>,
 }
 
 /// A file in the folder.
@@ -59,6 +62,7 @@ impl Keeper {
         folder: Folder,
         good: Good,
         set: watch::Sender<Arc<PluginSet>>,
+        ending: Arc<AtomicBool>,
     ) -> Self {
         Self {
             loader,
@@ -68,6 +72,7 @@ impl Keeper {
             in_force: BTreeMap::new(),
             set,
             unreadable: false,
+            ending,
         }
     }
 
@@ -141,7 +146,8 @@ impl Keeper {
         let Some(kept) = self.good.get(name) else {
             return Err(broken);
         };
-        let Ok(version) = self.loader.load(name, &kept.bytes) else {
+        let ending = || self.ending.load(Ordering::Relaxed);
+        let Ok(version) = self.loader.load(name, &kept.bytes, &ending) else {
             return Err(broken);
         };
         warn!(
@@ -218,7 +224,13 @@ impl Keeper {
             .map(|in_force| in_force.version.clone());
         let tried = self.try_file(name);
         if let Some(watched) = self.files.get_mut(name) {
-            watched.tried = true;
+            watched.tried = !matches!(
+                &tried,
+                Err(LoadError {
+                    reason: Reason::Gone,
+                    ..
+                })
+            );
         }
         match tried {
             Ok(false) => false,
@@ -269,7 +281,9 @@ impl Keeper {
         if in_force.is_some_and(|in_force| in_force.hash == hash) {
             return Ok(false);
         }
-        let version = self.loader.load(name, &bytes)?;
+        // The newest of a quick series wins: nobody waits for what was replaced while it compiled.
+        let stop = || self.ending.load(Ordering::Relaxed) || self.folder.look(name) != Ok(read);
+        let version = self.loader.load(name, &bytes, &stop)?;
         let roles = version.manifest().roles;
         let before = match in_force {
             Some(in_force) => Some(in_force.version.manifest().roles),

@@ -40,6 +40,9 @@ pub enum Reason {
     /// Not a component, or one that the compiler refuses.
     #[error("it is not a WebAssembly component that compiles: {0}")]
     Compile(String),
+    /// The compiler could not be run.
+    #[error("the compiler can't be run: {0}")]
+    Compiler(String),
     /// It wants what the sandbox does not give.
     #[error("it imports what this host does not give: {0}")]
     Link(String),

@@ -30,21 +30,40 @@ pub(super) struct Loader {
 }
 
 impl Loader {
+    /// Stops where `stop` says that nobody wants the version any more.
+    ///
     /// # Errors
     /// Why these bytes may not serve as the plugin `name`.
-    pub(super) fn load(&self, name: &str, bytes: &[u8]) -> Result<Version, LoadError> {
-        self.try_load(name, bytes).map_err(|reason| LoadError {
-            name: name.into(),
-            reason,
-        })
+    pub(super) fn load(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Version, LoadError> {
+        self.try_load(name, bytes, stop)
+            .map_err(|reason| LoadError {
+                name: name.into(),
+                reason,
+            })
     }
 
-    fn try_load(&self, name: &str, bytes: &[u8]) -> Result<Version, Reason> {
+    fn try_load(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Version, Reason> {
         if !manifest::is_name(name) {
             return Err(Reason::Name);
         }
         let started = Instant::now();
-        let compiled = self.cache.component(&self.engine, bytes)?;
+        let compiled = self.cache.component(
+            &self.engine,
+            &self.config.compiler,
+            self.config.memory_bytes(),
+            bytes,
+            stop,
+        )?;
         self.stats.compiled.add(u64::from(compiled.fresh));
         let linked = Linked::new(&self.engine, &compiled.component)?;
         debug!(

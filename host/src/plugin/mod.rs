@@ -13,6 +13,7 @@ mod bindings;
 mod cache;
 mod captured;
 mod check;
+mod compiler;
 mod component;
 mod config;
 mod contract;
@@ -38,6 +39,7 @@ mod stats;
 mod ticker;
 mod version;
 
+pub use compiler::{Compiler, SUBCOMMAND as COMPILE, compile_stdin};
 pub use config::Config;
 pub use contract::{
     Blame, Calls, CommandInfo, Effect, Fault, FormatItem, Instance, LogLevel, Manifest, Message,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -65,6 +66,7 @@ pub struct Plugins {
 /// The thread that follows the folder, and the one that makes spares.
 struct Following {
     wake: SyncSender<Wake>,
+    ending: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     // Dropped, and so ended, after the thread.
     _spares: Spares,
@@ -109,7 +111,8 @@ impl Plugins {
         // Before the first scan, so that no change falls between them.
         let (wake, woken) = sync_channel(1);
         let watcher = notice(&folder, wake.clone());
-        let mut keeper = Keeper::new(loader, folder, good, sender);
+        let ending = Arc::new(AtomicBool::new(false));
+        let mut keeper = Keeper::new(loader, folder, good, sender, ending.clone());
         keeper.start()?;
         let thread = std::thread::Builder::new()
             .name("plugin-watch".into())
@@ -122,6 +125,7 @@ impl Plugins {
             stats,
             _following: Some(Following {
                 wake,
+                ending,
                 thread: Some(thread),
                 _spares: spares,
             }),
@@ -140,7 +144,7 @@ impl Plugins {
         self.stats.clone()
     }
 
-    /// Stops following the folder and joins the threads; waits for a version that is being compiled. Instances that
+    /// Stops following the folder and joins the threads; a version that is being compiled is given up. Instances that
     /// are in use stay usable. Dropping does the same.
     pub fn close(self) {
         drop(self);
@@ -149,6 +153,7 @@ impl Plugins {
 
 impl Drop for Following {
     fn drop(&mut self) {
+        self.ending.store(true, Ordering::Relaxed);
         let _ = self.wake.send(Wake::End);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

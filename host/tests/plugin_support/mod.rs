@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use chat_host::config::{PluginConfig, PluginDefaults};
 use chat_host::plugin::{
-    Calls, Config, FormatItem, Message, OpenError, Plugin, PluginSet, Plugins, TextBody, Timer,
+    Calls, Compiler, Config, FormatItem, Message, OpenError, Plugin, PluginSet, Plugins, TextBody,
+    Timer,
 };
 
 /// The hostile component, built once for all tests. Cargo's own lock keeps test binaries from building it twice.
@@ -83,6 +84,7 @@ impl House {
             plugins: BTreeMap::new(),
             require: Vec::new(),
             message_bytes: 4096,
+            compiler: Compiler::Child(env!("CARGO_BIN_EXE_chat-host").into()),
         };
         Self { dir, config }
     }
@@ -250,4 +252,43 @@ impl Calls for Memory {
     fn commands(&self) -> Vec<(String, String, String)> {
         vec![("help".into(), "[NAME]".into(), "Shows commands".into())]
     }
+}
+
+/// A component of very many functions, each with `additions` additions: nothing wrong with it, but long to compile.
+pub fn long_to_compile(functions: u32, additions: u32) -> Vec<u8> {
+    fn number(mut value: u32, into: &mut Vec<u8>) {
+        while value >= 0x80 {
+            into.push((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        into.push(value as u8);
+    }
+    fn section(id: u8, content: &[u8], into: &mut Vec<u8>) {
+        into.push(id);
+        number(content.len() as u32, into);
+        into.extend_from_slice(content);
+    }
+    // One type, `(i32) -> i32`; every function has it.
+    let types = [1, 0x60, 1, 0x7f, 1, 0x7f];
+    let mut body = vec![0]; // No locals.
+    body.extend([0x20, 0]); // local.get 0
+    for _ in 0..additions {
+        body.extend([0x20, 0, 0x6c, 0x20, 0, 0x6a]); // times itself, plus itself
+    }
+    body.push(0x0b); // end
+    let (mut declared, mut bodies) = (Vec::new(), Vec::new());
+    number(functions, &mut declared);
+    number(functions, &mut bodies);
+    declared.extend(vec![0; functions as usize]);
+    for _ in 0..functions {
+        number(body.len() as u32, &mut bodies);
+        bodies.extend_from_slice(&body);
+    }
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    section(1, &types, &mut module);
+    section(3, &declared, &mut module);
+    section(10, &bodies, &mut module);
+    let mut component = b"\0asm\x0d\0\x01\0".to_vec();
+    section(1, &module, &mut component);
+    component
 }
