@@ -7,6 +7,7 @@ pub mod completions;
 pub mod config;
 pub mod exit;
 pub mod history;
+pub mod plugin;
 pub mod rooms;
 pub mod send;
 pub mod serve;
@@ -72,6 +73,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Copies a data folder consistently, also while a server runs on it
     Backup(backup::BackupArgs),
+    /// Tools for whoever writes a plugin
+    Plugin(plugin::PluginArgs),
     /// Writes completions for a shell to stdout
     Completions(completions::CompletionsArgs),
     /// Compiles a component from stdin to stdout, for the server
@@ -99,6 +102,7 @@ pub fn run() -> ExitCode {
         }),
         Command::Backup(args) => wait(backup::run(args)),
         Command::Config(args) => config::run(&args),
+        Command::Plugin(args) => plugin::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::CompilePlugin { memory_bytes } => {
             match crate::plugin::compile_stdin(memory_bytes) {

@@ -95,6 +95,11 @@ impl Guest {
         })
     }
 
+    /// Linear memory that the instance has, in bytes.
+    pub(super) fn memory_held(&self) -> usize {
+        self.store.data().memory.held
+    }
+
     /// Whom the instance asks from now on.
     pub(super) fn serve(&mut self, calls: Arc<dyn Calls>) {
         self.store.data_mut().serve(calls);

@@ -73,6 +73,8 @@ pub(super) struct MemoryGuard {
     memory_bytes: usize,
     /// What was denied during the current call.
     pub(super) denied: Option<String>,
+    /// Bytes of linear memory in all.
+    pub(super) held: usize,
 }
 
 impl MemoryGuard {
@@ -80,6 +82,7 @@ impl MemoryGuard {
         Self {
             memory_bytes,
             denied: None,
+            held: 0,
         }
     }
 }
@@ -87,7 +90,7 @@ impl MemoryGuard {
 impl ResourceLimiter for MemoryGuard {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
@@ -96,6 +99,8 @@ impl ResourceLimiter for MemoryGuard {
             self.denied = Some(format!(
                 "it asked for {desired} bytes of memory and may have {most}"
             ));
+        } else {
+            self.held += desired.saturating_sub(current);
         }
         Ok(desired <= most)
     }

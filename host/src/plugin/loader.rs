@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tracing::debug;
 
-use super::cache::Cache;
+use super::cache::{Cache, Compiled};
 use super::component::Linked;
 use super::config::Config;
 use super::engine::Engine;
@@ -47,6 +47,22 @@ impl Loader {
             })
     }
 
+    /// # Errors
+    /// Why these bytes are no code.
+    pub(super) fn component(
+        &self,
+        bytes: &[u8],
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Compiled, Reason> {
+        self.cache.component(
+            &self.engine,
+            &self.config.compiler,
+            self.config.memory_bytes(),
+            bytes,
+            stop,
+        )
+    }
+
     fn try_load(
         &self,
         name: &str,
@@ -57,13 +73,7 @@ impl Loader {
             return Err(Reason::Name);
         }
         let started = Instant::now();
-        let compiled = self.cache.component(
-            &self.engine,
-            &self.config.compiler,
-            self.config.memory_bytes(),
-            bytes,
-            stop,
-        )?;
+        let compiled = self.component(bytes, stop)?;
         self.stats.compiled.add(u64::from(compiled.fresh));
         let linked = Linked::new(&self.engine, &compiled.component)?;
         debug!(

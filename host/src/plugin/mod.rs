@@ -9,6 +9,7 @@
 //! Knows components, their limits and their life; does not know rooms, journals or who asks. `contract` is all that the
 //! pipeline sees; [`Plugins`] is what the application opens and closes.
 
+mod alone;
 mod bindings;
 mod cache;
 mod captured;
@@ -39,6 +40,7 @@ mod stats;
 mod ticker;
 mod version;
 
+pub use alone::{Alone, AloneError, Facts, Room};
 pub use compiler::{Compiler, SUBCOMMAND as COMPILE, compile_stdin};
 pub use config::Config;
 pub use contract::{

@@ -27,6 +27,29 @@ const MEMBERS: u32 = 1_000;
 const RANDOM_BYTES: u64 = 64 * 1024;
 const HANDLES: usize = 1_000;
 
+/// What a component could do by an import of this name, in words; none where it is a shape alone. A plugin built by an
+/// ordinary compiler imports much that this host answers with nothing: that is said, for it is no reason to worry.
+pub(super) fn capability(import: &str) -> Option<&'static str> {
+    let interface = import.split('@').next().unwrap_or(import);
+    Some(match interface {
+        "chat:plugin/types" => return None,
+        "chat:plugin/state" => "state of its room",
+        "chat:plugin/directory" => "names and members",
+        "chat:plugin/log" => "log",
+        "wasi:cli/stdout" | "wasi:cli/stderr" => "output (captured)",
+        _ => match interface.split('/').next().unwrap_or(interface) {
+            "wasi:clocks" => "clocks",
+            "wasi:random" => "randomness",
+            "wasi:http" => "http (needs a grant)",
+            "wasi:filesystem" => "files (none are there)",
+            "wasi:sockets" => "sockets (denied)",
+            "wasi:cli" => "environment (empty)",
+            "wasi:io" => "waiting",
+            _ => "something unknown (does not link)",
+        },
+    })
+}
+
 /// Which call an instance is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {

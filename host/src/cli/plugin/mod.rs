@@ -1,0 +1,88 @@
+//! `chat-host plugin`: the tools of somebody who writes a plugin.
+
+mod bench;
+mod check;
+mod new;
+mod run;
+mod words;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::exit::{Exit, complain};
+use crate::config::PluginConfig;
+use crate::plugin::{Alone, AloneError};
+
+/// What `chat-host plugin` is given.
+#[derive(Debug, Args)]
+pub struct PluginArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Makes a plugin that builds and passes its tests
+    New(new::NewArgs),
+    /// Judges a component: would a host serve it, and what could it do
+    Check(check::CheckArgs),
+    /// Shows what a plugin would do with a message
+    Run(run::RunArgs),
+    /// Measures what a message costs, alone and in batches
+    Bench(bench::BenchArgs),
+}
+
+/// Runs the tool.
+#[must_use]
+pub fn run(args: &PluginArgs) -> ExitCode {
+    match &args.command {
+        Command::New(args) => new::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Bench(args) => bench::run(args),
+    }
+}
+
+/// Which plugin, under which settings.
+#[derive(Debug, Args)]
+struct Subject {
+    /// The component, `NAME.wasm`
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Its settings, as in a `NAME.toml`; without this, those of the `NAME.toml` beside it
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+}
+
+impl Subject {
+    /// Loads it as a host would, or says why not.
+    fn load(&self) -> Result<Alone, ExitCode> {
+        let own = self.settings().map_err(|words| {
+            complain(&words);
+            ExitCode::from(Exit::Usage)
+        })?;
+        Alone::load(&self.file, own).map_err(|error| {
+            complain(&error.to_string());
+            match error {
+                AloneError::File(..) => Exit::Usage,
+                AloneError::Load(_) => Exit::Refused,
+                AloneError::Here(_) => Exit::Failure,
+            }
+            .into()
+        })
+    }
+
+    fn settings(&self) -> Result<PluginConfig, String> {
+        let beside = self.file.with_extension("toml");
+        let path: &Path = match &self.settings {
+            Some(path) => path,
+            None if beside.exists() => &beside,
+            None => return Ok(PluginConfig::default()),
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("{} can't be read: {error}", path.display()))?;
+        toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+    }
+}

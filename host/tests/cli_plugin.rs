@@ -1,0 +1,159 @@
+//! The author's tools, from nothing to a plugin that a host would serve.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)] // Tests.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_chat-host");
+
+fn tool(arguments: &[&str]) -> (i32, String) {
+    said(
+        &Command::new(PROGRAM)
+            .arg("plugin")
+            .args(arguments)
+            .output()
+            .unwrap(),
+    )
+}
+
+fn said(output: &Output) -> (i32, String) {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    (
+        output.status.code().unwrap_or(-1),
+        String::from_utf8(text).unwrap(),
+    )
+}
+
+/// In the folder of a new plugin; what is built is kept between runs of the tests.
+fn cargo(folder: &Path, arguments: &[&str]) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(folder).args(arguments).arg("--offline");
+    cargo.env("CARGO_TARGET_DIR", built());
+    let (code, said) = said(&cargo.output().unwrap());
+    assert_eq!(code, 0, "cargo {arguments:?}: {said}");
+}
+
+fn built() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-plugin")
+}
+
+#[test]
+fn a_new_plugin_passes_its_tests_builds_and_would_be_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("all-rounder");
+    let path = folder.to_str().unwrap();
+    let all = "moderation,commands,formatting,review,timers";
+    let (code, words) = tool(&["new", "all-rounder", "--role", all, "--dir", path]);
+    assert_eq!(code, 0, "{words}");
+    assert!(words.contains("cargo test"), "{words}");
+    cargo(&folder, &["test", "--quiet"]);
+    cargo(
+        &folder,
+        &["build", "--release", "--target", "wasm32-wasip2", "--quiet"],
+    );
+
+    let wasm = dir.path().join("all-rounder.wasm");
+    std::fs::copy(
+        built().join("wasm32-wasip2/release/all_rounder.wasm"),
+        &wasm,
+    )
+    .unwrap();
+    let file = wasm.to_str().unwrap();
+    let (code, words) = tool(&["check", file]);
+    assert_eq!(code, 0, "{words}");
+    for part in [
+        "all-rounder 0.1.0: a host would serve it",
+        "moderation, commands, formatting, review, timers",
+        "/all-rounder SECONDS TEXT",
+        "clocks",
+        "needs none",
+        "at rest, of 64.0 MiB allowed",
+    ] {
+        assert!(words.contains(part), "{part:?} is not in\n{words}");
+    }
+
+    let (code, words) = tool(&["run", file, "--text", "HELLO EVERYBODY"]);
+    assert_eq!(code, 0, "{words}");
+    assert!(
+        words.contains("withholds it: please do not shout"),
+        "{words}"
+    );
+    let (_, words) = tool(&["run", file, "--text", "(c) 2026 https://a"]);
+    assert!(
+        words.contains("\"©\" (strong)") && words.contains("review      allows it"),
+        "{words}"
+    );
+    let (_, words) = tool(&["run", file, "--text", "/all-rounder 60 tea"]);
+    assert!(words.contains("sets the timer \"1\" in 60.0 s"), "{words}");
+
+    // Its settings, beside it or named.
+    std::fs::write(
+        dir.path().join("all-rounder.toml"),
+        "[settings]\nlimit = 50\n",
+    )
+    .unwrap();
+    let (_, words) = tool(&["run", file, "--text", "HELLO EVERYBODY"]);
+    assert!(words.contains("moderation  allows it"), "{words}");
+    let own = dir.path().join("own.toml");
+    std::fs::write(&own, "[settings]\nlimmit = 50\n").unwrap();
+    let (code, words) = tool(&["check", file, "--settings", own.to_str().unwrap()]);
+    assert_eq!(code, 3, "{words}");
+    assert!(
+        words.contains("does not start") && words.contains("limmit"),
+        "{words}"
+    );
+    std::fs::write(&own, "memmory-bytes = 5\n").unwrap();
+    let (code, words) = tool(&["check", file, "--settings", own.to_str().unwrap()]);
+    assert_eq!(code, 2, "{words}");
+    assert!(words.contains("memmory-bytes"), "{words}");
+
+    let (code, words) = tool(&["bench", file]);
+    assert_eq!(code, 0, "{words}");
+    assert!(
+        words.contains("of 64") && words.contains("moderation"),
+        "{words}"
+    );
+}
+
+#[test]
+fn what_can_not_be_made_or_served_is_told_with_its_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    for (arguments, code, words) in [
+        (vec!["new", "Bad Name"], 2, "can't be a plugin's name"),
+        (
+            vec!["new", "good", "--role", "cooking"],
+            2,
+            "possible values: moderation",
+        ),
+        (
+            vec!["check", "/nowhere/it.wasm"],
+            2,
+            "/nowhere/it.wasm can't be read",
+        ),
+    ] {
+        let (ended, said) = tool(&arguments);
+        assert_eq!(ended, code, "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+    let here = path("here");
+    std::fs::create_dir(&here).unwrap();
+    let (ended, said) = tool(&["new", "here", "--dir", &here]);
+    assert_eq!(ended, 2, "{said}");
+    assert!(said.contains("exists already"), "{said}");
+    let (ended, said) = tool(&["new", "other", "--dir", &path("other"), "--sdk", &here]);
+    assert_eq!(ended, 2, "{said}");
+    assert!(said.contains("--sdk"), "{said}");
+    assert!(!Path::new(&path("other")).exists(), "nothing is half made");
+
+    let text = path("text.wasm");
+    std::fs::write(&text, "no component").unwrap();
+    let (ended, said) = tool(&["check", &text]);
+    assert_eq!(ended, 3, "{said}");
+    assert!(said.contains("the plugin `text` does not load"), "{said}");
+}
