@@ -5,13 +5,12 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use chat_host::proto::v1;
 use hdrhistogram::Histogram;
 use rand::{RngExt, SeedableRng};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use super::client::{Session, text};
@@ -108,8 +107,8 @@ async fn two_hundred_reloads_lose_no_message_and_only_good_versions_decide() {
     let mut alice = Session::in_room(&server.url, "alice", "lobby").await;
     let mut reader = Session::in_room(&server.url, "reader", "lobby").await;
     let last = Arc::new(AtomicU64::new(u64::MAX));
-    // When each was sent, for who sees it: one after the other, so there is never more than one.
-    let (sent, sent_at) = mpsc::sync_channel(1);
+    // When each was sent, for who sees it.
+    let (sent, mut sent_at) = mpsc::channel(1024);
     // One after the other, as fast as they are decided.
     let talking = tokio::spawn({
         let last = last.clone();
@@ -118,7 +117,7 @@ async fn two_hundred_reloads_lose_no_message_and_only_good_versions_decide() {
             while number < last.load(Ordering::Acquire) {
                 number += 1;
                 let id = number.to_string();
-                sent.send(Instant::now()).unwrap();
+                sent.send(Instant::now()).await.unwrap();
                 let decided = alice.post("lobby", &format!("{id} do:sign"), &id).await;
                 let decided = decided.unwrap();
                 assert_eq!(decided.result(), v1::Result::Delivered, "{decided:?}");
