@@ -168,7 +168,8 @@ async fn the_numbers_of_a_serving_host_move_with_what_it_does() {
             ("chat_accepted_total", 7.0),
             ("chat_refused_total{code=\"INVALID_ARGUMENT\"}", 1.0),
             ("chat_outcomes_total{verdict=\"delivered\"}", 4.0),
-            ("chat_outcomes_total{verdict=\"withheld\"}", 1.0),
+            // The command was not understood.
+            ("chat_outcomes_total{verdict=\"withheld\"}", 2.0),
             ("chat_outcomes_total{verdict=\"discarded\"}", 1.0),
             ("chat_append_seconds_count", 7.0),
             ("chat_append_seconds_bucket{le=\"+Inf\"}", 7.0),
