@@ -257,18 +257,33 @@ fn a_start_without_plugins_works_and_without_their_folder_does_not() {
     assert!(house.open().is_err());
 }
 
+/// With the three plugins that people use.
 #[test]
 fn a_second_start_compiles_nothing() {
     let house = House::new();
-    house.put("hostile", hostile());
-    let first = house.open().unwrap();
-    assert_eq!(first.stats().compiled.get(), 1);
+    for name in ["basics", "markdown", "wordlist"] {
+        house.put(name, &std::fs::read(component(name, name)).unwrap());
+    }
+    let start = || {
+        let started = Instant::now();
+        let plugins = house.open().unwrap();
+        (plugins, started.elapsed())
+    };
+    let (first, compiling) = start();
+    assert_eq!(first.stats().compiled.get(), 3);
     first.close();
-    let started = Instant::now();
-    let second = house.open().unwrap();
-    println!("a start from the cache took {:?}", started.elapsed());
+    let (second, cached) = start();
+    println!("a start took {compiling:?}, and from the cache {cached:?}");
     assert_eq!(second.stats().compiled.get(), 0);
-    works(&second);
+    assert_eq!(second.set().borrow().plugins.len(), 3);
+    assert!(
+        cached < compiling / 2,
+        "the cache saves little: {cached:?} of {compiling:?}"
+    );
+    let mut it = plugin(&second, "wordlist")
+        .instance(Arc::new(Memory::default()))
+        .unwrap();
+    assert_eq!(it.moderate(&[message("hello")]), Ok(vec![Verdict::Allow]));
 }
 
 #[test]
@@ -318,6 +333,37 @@ fn an_unreadable_folder_removes_nothing() {
     until("the folder is followed again", || {
         in_force(&plugins).as_deref() == Some("2.0.0+other")
     });
+}
+
+/// As orchestrators do it: nothing changes in the folder that is watched, so nothing is notified.
+#[test]
+fn a_change_without_a_notification_is_found_by_looking() {
+    let mut house = House::hostile("");
+    let folder = house.config.folder.clone().unwrap();
+    let [one, two, link] = ["one", "two", "link"].map(|name| folder.with_extension(name));
+    std::fs::rename(&folder, &one).unwrap();
+    std::fs::create_dir(&two).unwrap();
+    std::fs::write(two.join("hostile.wasm"), version("2.0.0+other")).unwrap();
+    symlink(&one, &link).unwrap();
+    house.config.folder = Some(link.clone());
+    let plugins = house.open().unwrap();
+    assert_eq!(in_force(&plugins).as_deref(), Some("1.0.0+first"));
+
+    let next = link.with_extension("next");
+    symlink(&two, &next).unwrap();
+    std::fs::rename(&next, &link).unwrap();
+    until("the other folder's version serves", || {
+        in_force(&plugins).as_deref() == Some("2.0.0+other")
+    });
+    works(&plugins);
+    // And a file in it, which nobody watches either.
+    std::fs::write(two.join("hostile.wasm"), version("3.0.0+third")).unwrap();
+    until("a change in it is found", || {
+        in_force(&plugins).as_deref() == Some("3.0.0+third")
+    });
+    assert_eq!(plugins.stats().refused.get(), 0);
+    std::fs::remove_file(two.join("hostile.wasm")).unwrap();
+    until("a removal is found", || in_force(&plugins).is_none());
 }
 
 #[test]

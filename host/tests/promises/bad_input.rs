@@ -1,21 +1,20 @@
 //! Bad input: each has a status, words that say what was wrong, and costs the server nothing that lasts. The rows of the
-//! README's table, in its order.
+//! README's table, in its order, up to those that fail the start (`bad_start`).
 
-use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::Bytes;
 use chat_host::proto::v1::{self, ClientFrame};
 use prost::Message;
-use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
-use tonic::client::Grpc;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::{Code, Request, Status};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tonic::{Code, Status};
 
-use super::client::{self, Session, client, code, end, frame, hello, join, send, stream, text};
-use super::server::{Home, PATIENCE, PROGRAM, ROOMY, Server, ended, until};
-use super::skipped::{NOBODY, is_root, skip};
+use super::client::{Session, client, code, end, frame, hello, join, send, stream, text};
+use super::raw::{self, flagged, framed};
+use super::server::{Home, PATIENCE, ROOMY, Server, until};
+use super::skipped::skip;
 
 async fn server() -> (Home, Server) {
     let home = Home::new(ROOMY).flag("--memory");
@@ -23,78 +22,21 @@ async fn server() -> (Home, Server) {
     (home, server)
 }
 
-/// Bytes as they are, for messages that no honest client makes.
-#[derive(Default)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-    fn decoder(&mut self) -> Self {
-        Self
-    }
+/// How a session ends to which these frames are sent.
+async fn session_end(server: &Server, frames: Vec<Bytes>) -> Status {
+    raw::end_of(server, "/chat.v1.Chat/Connect", raw::open(frames)).await
 }
 
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-    fn encode(&mut self, item: Bytes, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        to.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        let length = from.remaining();
-        Ok(Some(from.copy_to_bytes(length)))
-    }
-}
-
-/// How a stream of these bytes ends.
-async fn raw_stream(server: &Server, frames: Vec<Bytes>) -> Status {
-    let mut grpc = Grpc::new(client::channel(&server.url).await);
-    grpc.ready().await.unwrap();
-    // It stays open: what ends it is the server.
-    let frames = tokio_stream::StreamExt::chain(
-        tokio_stream::iter(frames),
-        tokio_stream::pending::<Bytes>(),
-    );
-    let path = http::uri::PathAndQuery::from_static("/chat.v1.Chat/Connect");
-    let streaming = grpc.streaming(Request::new(frames), path, Raw).await;
-    let mut answers = streaming.unwrap().into_inner();
-    loop {
-        let next = timeout(PATIENCE, answers.message()).await;
-        match next.expect("the stream ends in time") {
-            Ok(Some(_)) => {}
-            Ok(None) => return Status::ok(""),
-            Err(status) => return status,
-        }
-    }
-}
-
-async fn raw_call(server: &Server, path: &'static str, bytes: Bytes) -> Status {
-    let mut grpc = Grpc::new(client::channel(&server.url).await);
-    grpc.ready().await.unwrap();
-    let path = http::uri::PathAndQuery::from_static(path);
-    grpc.unary(Request::new(bytes), path, Raw)
-        .await
-        .unwrap_err()
+async fn call_end(server: &Server, path: &str, message: &[u8]) -> Status {
+    raw::end_of(server, path, raw::whole(raw::flagged(0, message))).await
 }
 
 /// A frame whose text is not UTF-8.
-fn torn(message: &impl Message) -> Bytes {
+fn torn(message: &impl Message) -> Vec<u8> {
     let mut bytes = message.encode_to_vec();
     let at = bytes.windows(4).position(|w| w == b"TEXT").unwrap();
     bytes[at] = 0xff;
-    bytes.into()
+    bytes
 }
 
 #[track_caller]
@@ -334,32 +276,66 @@ async fn numbers_from_the_future_and_pages_that_are_none_are_refused() {
     };
     let status = calls.history(request).await.unwrap_err();
     assert_refused("a room", &status, Code::NotFound, "no room `nowhere`");
+    let watch = v1::WatchRequest {
+        room: "nowhere".into(),
+        ..v1::WatchRequest::default()
+    };
+    let status = calls.watch(watch).await.unwrap_err();
+    assert_refused("a room", &status, Code::NotFound, "joining it makes it");
     bob.join("lobby", Some(1)).await.expect("the stream lives");
 }
 
 #[tokio::test]
 async fn what_is_no_message_is_refused() {
     let (_home, server) = server().await;
-    let greeting = |name: &str| Bytes::from(hello(name, "").encode_to_vec());
-    let join: Bytes = join("lobby", None).encode_to_vec().into();
-
-    let said = vec![
-        greeting("alice"),
-        join.clone(),
-        torn(&send("lobby", "TEXT", "1")),
-    ];
-    let status = raw_stream(&server, said).await;
-    assert_refused("not UTF-8", &status, Code::InvalidArgument, "must be UTF-8");
-
-    let said = vec![greeting("bob"), Bytes::from_static(b"\xff\xff\xff\xff")];
-    let status = raw_stream(&server, said).await;
-    assert_refused("noise", &status, Code::InvalidArgument, "can't be decoded");
-
+    let greeted = |name: &str, last: Vec<Bytes>| {
+        let first = [hello(name, ""), join("lobby", None)];
+        first.iter().map(framed).chain(last).collect::<Vec<_>>()
+    };
     let big = send("lobby", &"x".repeat(9000), "1");
-    let said = vec![greeting("carol"), join, big.encode_to_vec().into()];
-    let status = raw_stream(&server, said).await;
-    let expected = (Code::ResourceExhausted, "at most 8192 are allowed");
-    assert_refused("a large frame", &status, expected.0, expected.1);
+    let fine = send("lobby", "fine", "1").encode_to_vec();
+    // Field 15 of the frame: of a kind that is not there yet.
+    let later = b"\x7a\x02hi";
+    for (name, last, expected, words) in [
+        (
+            "torn",
+            flagged(0, &torn(&send("lobby", "TEXT", "1"))),
+            Code::InvalidArgument,
+            "must be UTF-8",
+        ),
+        (
+            "noise",
+            flagged(0, b"\xff\xff\xff\xff"),
+            Code::InvalidArgument,
+            "can't be decoded",
+        ),
+        (
+            "large",
+            framed(&big),
+            Code::ResourceExhausted,
+            "at most 8192 are allowed",
+        ),
+        (
+            "unknown",
+            flagged(0, later),
+            Code::InvalidArgument,
+            "of a kind that this server does not know",
+        ),
+        (
+            "compressed",
+            flagged(1, &fine),
+            Code::Unimplemented,
+            "the frame is compressed",
+        ),
+    ] {
+        let status = session_end(&server, greeted(name, vec![last])).await;
+        assert_refused(name, &status, expected, words);
+    }
+    // The stream of a call is no longer than its message, and no shorter.
+    let path = "/chat.v1.Chat/Connect";
+    let cut = framed(&hello("cut", "")).slice(..5);
+    let status = raw::end_of(&server, path, raw::whole(cut)).await;
+    assert_refused("cut off", &status, Code::InvalidArgument, "within a frame");
 
     let call = |text: &str| v1::SendRequest {
         name: "dave".into(),
@@ -368,13 +344,28 @@ async fn what_is_no_message_is_refused() {
         ..v1::SendRequest::default()
     };
     let path = "/chat.v1.Chat/Send";
-    let status = raw_call(&server, path, torn(&call("TEXT"))).await;
+    let status = call_end(&server, path, &torn(&call("TEXT"))).await;
     assert_refused("not UTF-8", &status, Code::InvalidArgument, "must be UTF-8");
-    let big: Bytes = call(&"x".repeat(9000)).encode_to_vec().into();
-    let status = raw_call(&server, path, big).await;
+    let big = call(&"x".repeat(9000)).encode_to_vec();
+    let status = call_end(&server, path, &big).await;
     assert_refused("a large call", &status, Code::ResourceExhausted, "8192");
-    let status = raw_call(&server, "/chat.v1.Chat/Shout", Bytes::new()).await;
+    let status = call_end(&server, "/chat.v1.Chat/Shout", b"").await;
     assert_refused("no method", &status, Code::Unimplemented, "no method");
+    for path in [
+        "/chat.v1.Chat/Send",
+        "/chat.v1.Chat/Watch",
+        "/chat.v1.Chat/History",
+    ] {
+        let compressed = raw::whole(flagged(1, b""));
+        let status = raw::end_of(&server, path, compressed).await;
+        assert_refused(path, &status, Code::Unimplemented, "is compressed");
+        let status = raw::end_of(&server, path, raw::whole(Bytes::new())).await;
+        assert_refused(path, &status, Code::InvalidArgument, "is missing");
+    }
+    // None of it was taken, and nobody else minds.
+    let mut alice = Session::in_room(&server.url, "alice", "lobby").await;
+    let decided = alice.post("lobby", "hi", "1").await.unwrap();
+    assert_eq!(decided.sequence, 1);
 }
 
 #[tokio::test]
@@ -396,6 +387,29 @@ async fn a_sender_that_is_too_fast_is_told_when_to_come_back() {
         "1 messages a second",
     );
     assert!((1..=1000).contains(&error.retry_after_ms), "{error:?}");
+
+    // A call is told in its metadata, and its pace is the person's.
+    let mut calls = client(&server.url).await;
+    let call = v1::SendRequest {
+        name: "alice".into(),
+        token: alice.welcome.token.clone(),
+        room: "lobby".into(),
+        text: "hi".into(),
+        ..v1::SendRequest::default()
+    };
+    for _ in 0..3 {
+        calls.send(call.clone()).await.unwrap();
+    }
+    let status = calls.send(call.clone()).await.unwrap_err();
+    let words = "1 messages a second";
+    assert_refused("fast", &status, Code::ResourceExhausted, words);
+    let hint = status.metadata().get("grpc-retry-pushback-ms").unwrap();
+    let wait: u64 = hint.to_str().unwrap().parse().unwrap();
+    assert!((1..=1000).contains(&wait), "{status:?}");
+    // Who comes back then is served; both streams and calls.
+    sleep(Duration::from_millis(wait.max(error.retry_after_ms))).await;
+    calls.send(call).await.unwrap();
+    alice.post("lobby", "hi", "fast").await.unwrap();
 }
 
 #[tokio::test]
@@ -407,11 +421,39 @@ async fn who_says_nothing_is_let_go() {
     let status = end(&mut frames).await;
     assert_refused("a stream", &status, Code::DeadlineExceeded, "no hello came");
 
-    let mut socket = TcpStream::connect(server.address).await.unwrap();
-    let mut rest = Vec::new();
-    let read = timeout(PATIENCE, socket.read_to_end(&mut rest)).await;
-    // Closed in order, or reset.
-    let _ = read.expect("the connection is closed in time");
+    // Neither a connection alone nor one that has begun to speak HTTP/2 asks for anything.
+    for said in [
+        &b""[..],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+    ] {
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        socket.write_all(said).await.unwrap();
+        let mut rest = Vec::new();
+        let read = timeout(PATIENCE, socket.read_to_end(&mut rest)).await;
+        // Closed in order, or reset.
+        let _ = read.expect("the connection is closed in time");
+    }
+}
+
+#[tokio::test]
+#[ignore = "the server waits for ever for the request of a call"]
+async fn a_call_that_says_nothing_is_let_go() {
+    let home = Home::new("[limits]\nhandshake_seconds = 1\n").flag("--memory");
+    let server = home.start().await;
+    for path in [
+        "/chat.v1.Chat/Send",
+        "/chat.v1.Chat/Watch",
+        "/chat.v1.Chat/History",
+        "/chat.v1.Chat/ListRooms",
+        "/chat.v1.Chat/CreateRoom",
+        "/chat.v1.Chat/ListMembers",
+    ] {
+        // Nothing at all, and half a frame.
+        for said in [vec![], vec![Bytes::from_static(b"\0\0\0\0\x10half")]] {
+            let status = raw::end_of(&server, path, raw::open(said)).await;
+            assert_refused(path, &status, Code::DeadlineExceeded, "within 1 s");
+        }
+    }
 }
 
 #[tokio::test]
@@ -437,88 +479,4 @@ async fn half_open_connections_keep_nobody_out() {
     })
     .await;
     drop(held);
-}
-
-#[tokio::test]
-async fn a_port_in_use_fails_the_start() {
-    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let (code, said) = Home::new("").refused(&address).await;
-    assert_eq!(code, 1, "{said}");
-    let words = format!("{address} is in use by another program");
-    assert!(said.contains(&words) && said.contains("--listen"), "{said}");
-}
-
-#[tokio::test]
-async fn a_missing_data_folder_is_made_for_its_owners_eyes() {
-    let home = Home::new("");
-    assert!(!home.data().exists());
-    home.start().await.stop().await;
-    let mode = std::fs::metadata(home.data()).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o700);
-
-    let home = Home::new("");
-    std::fs::write(home.data(), "no folder").unwrap();
-    let (code, said) = home.refused("127.0.0.1:0").await;
-    assert_eq!(code, 1, "{said}");
-    let words = format!("the data folder {} can't be used", home.data().display());
-    assert!(said.contains(&words) && said.contains("--data"), "{said}");
-}
-
-#[tokio::test]
-async fn a_folder_that_may_not_be_written_fails_the_start() {
-    let home = Home::new("");
-    std::fs::create_dir(home.data()).unwrap();
-    // The settings are readable, and the data is not for others.
-    let open = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(home.path(""), open.clone()).unwrap();
-    std::fs::set_permissions(home.data(), open).unwrap();
-    let mut command = home.command(&[PROGRAM], "127.0.0.1:0");
-    if is_root() {
-        command.uid(NOBODY).gid(NOBODY);
-    } else {
-        let none = std::fs::Permissions::from_mode(0o555);
-        std::fs::set_permissions(home.data(), none).unwrap();
-    }
-    command.current_dir("/");
-    let mut probe = tokio::process::Command::new(PROGRAM);
-    probe.arg("-V");
-    if is_root() {
-        probe.uid(NOBODY).gid(NOBODY);
-    }
-    if probe.output().await.is_err() {
-        return skip(
-            "a folder that may not be written",
-            "an unprivileged user can't reach the program",
-        );
-    }
-    let (code, said) = ended(command).await;
-    assert_eq!(code, 1, "{said}");
-    let words = format!("the data folder {} can't be used", home.data().display());
-    assert!(said.contains(&words) && said.contains("--data"), "{said}");
-    assert!(said.contains("Permission denied"), "{said}");
-}
-
-#[tokio::test]
-async fn an_empty_plugin_folder_serves_and_says_so() {
-    let home = Home::new("").flag("--memory");
-    let plugins = home.path("plugins");
-    std::fs::create_dir(&plugins).unwrap();
-    let home = home.flag("--plugins").flag(plugins.to_str().unwrap());
-    let server = home.start().await;
-    let mut alice = Session::in_room(&server.url, "alice", "lobby").await;
-    alice.post("lobby", "hi", "1").await.unwrap();
-    until("it says so", || home.log().contains("no plugin is loaded")).await;
-}
-
-#[tokio::test]
-async fn a_missing_plugin_folder_fails_the_start() {
-    let home = Home::new("")
-        .flag("--memory")
-        .flag("--plugins")
-        .flag("/nowhere/at/all");
-    let (code, said) = home.refused("127.0.0.1:0").await;
-    assert_eq!(code, 1, "{said}");
-    let words = "the plugin folder /nowhere/at/all can't be read";
-    assert!(said.contains(words) && said.contains("--plugins"), "{said}");
 }
