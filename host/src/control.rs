@@ -25,6 +25,9 @@ const REQUEST: Duration = Duration::from_secs(5);
 /// Requests at once.
 const AT_ONCE: usize = 8;
 
+/// The longest path that the system takes for a socket: its field ends with a zero.
+const PATH_BYTES: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
 /// What may be asked.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -68,9 +71,15 @@ impl Control {
     /// Binds the socket of a data folder that this process has locked; one that an earlier run left is replaced.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says, or that the path is too long for it.
     pub fn bind(data: &Path, journal: Arc<EmbeddedJournal>) -> std::io::Result<Self> {
         let path = socket_of(data);
+        let bytes = path.as_os_str().len();
+        if bytes > PATH_BYTES {
+            return Err(std::io::Error::other(format!(
+                "its path would have {bytes} bytes, and a socket's has {PATH_BYTES} at most; choose a folder with a shorter path with --data"
+            )));
+        }
         if path.exists() {
             std::fs::remove_file(&path)?;
         }
@@ -165,6 +174,12 @@ pub fn backup(journal: &EmbeddedJournal, to: &Path) -> Answer {
         },
         Err(reason) => Answer::Failed(reason),
     }
+}
+
+/// The process that runs on this data folder, where it answers.
+pub async fn process_on(data: &Path) -> Option<i32> {
+    let stream = UnixStream::connect(socket_of(data)).await.ok()?;
+    stream.peer_cred().ok()?.pid()
 }
 
 /// Asks the host that runs on this data folder; `None` where none does.

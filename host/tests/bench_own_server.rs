@@ -90,11 +90,56 @@ fn idle_connections_are_weighed() {
 fn a_server_that_is_not_there_is_said_so() {
     let output = bench(&["--server", "http://127.0.0.1:9"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(output.status.code(), Some(4), "{stderr}");
     assert!(
         stderr.contains("could not connect to 127.0.0.1:9"),
         "{stderr}"
     );
+}
+
+#[test]
+fn a_run_that_can_not_be_is_bad_usage() {
+    for (arguments, told) in [
+        ("--members 0", "--members is 0; it must be 1 to 20000"),
+        ("--threads 0", "--threads is 0; it must be 1 to 64"),
+        ("--members 2 --rooms 3", "--rooms is 3; it must be 1 to 2"),
+        ("--size 99999", "--size is 99999; it must be 1 to 32000"),
+        ("--seconds 0", "'0' for '--seconds"),
+        ("--members -1", "'-1' for '--members"),
+        ("--server foo", "`foo` is not understood"),
+    ] {
+        let output = bench(&arguments.split(' ').collect::<Vec<_>>());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {stderr}");
+        assert!(stderr.contains(told), "{arguments}: {stderr}");
+    }
+}
+
+#[test]
+fn a_server_that_takes_nothing_fails_the_run_with_its_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, url) = Server::start(folder.path(), "127.0.0.1:0");
+    for (size, reason) in [("5000", "at most 4096"), ("20000", "at most 8192")] {
+        let arguments = [
+            "--server",
+            &url,
+            "--members",
+            "2",
+            "--seconds",
+            "1",
+            "--warmup",
+            "0",
+            "--size",
+            size,
+        ];
+        let output = bench(&arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(
+            stderr.contains("nothing was acknowledged") && stderr.contains(reason),
+            "{stderr}"
+        );
+    }
 }
 
 struct Server(Child);

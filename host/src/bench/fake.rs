@@ -45,6 +45,8 @@ pub enum Fault {
     Refuse(u64),
     /// Cuts every connection, once; what was acknowledged stays.
     Cut(u64),
+    /// Answers no message and delivers none.
+    Silent,
 }
 
 #[derive(Debug, Default)]
@@ -187,6 +189,9 @@ impl Hub {
     }
 
     fn send(&mut self, send: Send, name: &str, client: &mpsc::Sender<Bytes>) {
+        if self.fault == Fault::Silent {
+            return;
+        }
         let client_id = send.client_id.clone();
         let known = (name.to_owned(), client_id.clone());
         if let Some(&sequence) = self.known.get(&known) {

@@ -86,16 +86,19 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of what was recorded; zeros where nothing was.
-    pub fn of(histogram: &Histogram<u64>) -> Self {
+    /// Of what was recorded; none where nothing was.
+    pub fn of(histogram: &Histogram<u64>) -> Option<Self> {
+        if histogram.is_empty() {
+            return None;
+        }
         let ms = |us: u64| us as f64 / 1000.0;
         let at = |quantile| ms(histogram.value_at_quantile(quantile));
-        Self {
+        Some(Self {
             p50: at(0.5),
             p95: at(0.95),
             p99: at(0.99),
             max: ms(histogram.max()),
-        }
+        })
     }
 }
 
@@ -112,12 +115,12 @@ mod tests {
         recorder.seen(u64::MAX);
         let mut sum = Latencies::new().unwrap();
         recorder.add_to(&mut sum);
-        let summary = Summary::of(&sum.seen);
+        let summary = Summary::of(&sum.seen).unwrap();
         assert!(
             (summary.p50 - 0.5).abs() < 0.002 && (summary.p99 - 0.99).abs() < 0.002,
             "{summary:?}"
         );
         assert!(summary.max >= 600_000.0, "{summary:?}");
-        assert_eq!(Summary::of(&sum.acknowledged).max, 0.0);
+        assert_eq!(Summary::of(&sum.acknowledged), None, "and no zeros");
     }
 }

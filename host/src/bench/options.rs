@@ -6,6 +6,10 @@ use std::time::Duration;
 /// More connections to one address than this would exhaust its ports.
 pub const MOST_MEMBERS: usize = 20_000;
 
+/// The largest text. What a server has read without saying so may fill half of the window that HTTP/2 begins with, so a
+/// larger message might wait for ever.
+pub const MOST_BYTES: usize = 32_000;
+
 /// Where the server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -152,7 +156,7 @@ impl Options {
         within("--members", self.members, 1, MOST_MEMBERS)?;
         within("--rooms", self.rooms, 1, self.members)?; // A room without a member verifies nothing.
         within("--senders", self.senders, 1, 1_000)?;
-        within("--size", self.size_bytes, 1, 1024 * 1024)?;
+        within("--size", self.size_bytes, 1, MOST_BYTES)?;
         within("--threads", self.threads, 1, 64)?;
         if let Rate::Max { window } = self.rate {
             within("--window", window, 1, 65_536)?;

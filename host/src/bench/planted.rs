@@ -49,7 +49,7 @@ async fn a_good_server_is_not_accused() {
         report.sent * 4,
         "to three members and the sender: {report}"
     );
-    assert!(report.seen_ms.p50 > 0.0, "{report}");
+    assert!(report.seen_ms.unwrap().p50 > 0.0, "{report}");
 }
 
 #[tokio::test]
@@ -146,6 +146,20 @@ async fn as_fast_as_it_is_seen_is_fast_and_verified_alike() {
 }
 
 #[tokio::test]
+async fn a_run_in_which_nothing_was_acknowledged_verifies_nothing() {
+    let report = run_against(Fault::Silent, |options| Options {
+        rate: Rate::PerSecond(100),
+        ..options
+    })
+    .await;
+    assert!(report.sent > 0 && !report.is_verified(), "{report}");
+    assert!(
+        report.to_string().contains("nothing was acknowledged"),
+        "{report}"
+    );
+}
+
+#[tokio::test]
 async fn an_idle_run_only_connects() {
     let report = run_against(Fault::None, |options| Options {
         rate: Rate::Idle,
@@ -157,6 +171,7 @@ async fn an_idle_run_only_connects() {
         (vec![], 0, 0),
         "{report}"
     );
+    assert!(report.is_verified(), "nothing was to be sent: {report}");
 }
 
 #[tokio::test]

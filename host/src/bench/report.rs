@@ -66,10 +66,10 @@ pub struct Report {
     pub refused: u64,
     /// Sessions that went on after a cut.
     pub resumed: u64,
-    /// From when a message was to be sent to its acknowledgement.
-    pub acknowledged_ms: Summary,
+    /// From when a message was to be sent to its acknowledgement; none: nothing was measured.
+    pub acknowledged_ms: Option<Summary>,
     /// From when a message was to be sent to a member's seeing it; of about 64 members.
-    pub seen_ms: Summary,
+    pub seen_ms: Option<Summary>,
     /// The server's processor time for each delivery.
     pub server_cpu_us_per_delivery: Option<f64>,
     /// The server's processors in use: 1 is one of them.
@@ -83,6 +83,8 @@ pub struct Report {
     /// For the plot.
     #[serde(skip)]
     pub latencies: Latencies,
+    #[serde(skip)]
+    idle: bool,
 }
 
 impl Report {
@@ -143,7 +145,18 @@ impl Report {
             generator_cpu_us_per_delivery: per_delivery(window.own_cpu),
             examples: counts.examples(),
             latencies,
+            idle: options.rate == Rate::Idle,
         }
+    }
+
+    /// Whether there was something to verify, and no promise was broken.
+    pub fn is_verified(&self) -> bool {
+        !self.acknowledged_nothing() && self.violations().is_empty()
+    }
+
+    /// Whether messages were to be sent, and the server took none.
+    pub fn acknowledged_nothing(&self) -> bool {
+        !self.idle && self.acknowledged == 0
     }
 
     /// The promises that were broken, and how often.

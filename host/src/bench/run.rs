@@ -11,10 +11,10 @@ use super::counts::Counts;
 use super::descriptors::{self, TooFew};
 use super::latency::{Latencies, Recorder};
 use super::options::{Options, OptionsError, Rate};
-use super::process;
 use super::report::{Report, Window};
 use super::shared::{Phase, Seat, Shared};
 use super::workers::{Opened, Refusal, THREADS, Workers};
+use super::{process, reason};
 
 /// The server's views of who is there, sent about once a second, have passed after it.
 const IDLE: Duration = Duration::from_millis(1_500);
@@ -99,6 +99,15 @@ pub async fn run(
     let _ = phase.send(Phase::Settling);
     settle(&shared).await;
     let lost = lost(&shared);
+    let taken = Counts::get(&shared.counts.acknowledged) + Counts::get(&shared.counts.withheld);
+    if options.rate != Rate::Idle
+        && taken == 0
+        && let Some(reason) = reason::of_refusal(&shared).await
+    {
+        shared
+            .counts
+            .example(|| format!("asked with a call of its own, the server says: {reason}"));
+    }
     let unanswered = shared
         .senders
         .iter()

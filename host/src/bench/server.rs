@@ -21,6 +21,7 @@ const LAST_LINES: usize = 15;
 /// What bounds clients of one address is not what is measured.
 const CONFIG: &str = "\
 [limits]
+message_bytes = 65536
 sends_per_second = 1000000
 send_burst = 1000000
 sends_in_flight = 65536

@@ -78,11 +78,16 @@ impl Display for Report {
         plot(f, "seen", &self.latencies.seen)?;
 
         writeln!(f)?;
-        let violations = self.violations();
-        if violations.is_empty() {
+        if self.is_verified() {
             return writeln!(f, "verified: nothing lost, repeated, reordered or wrong");
         }
-        for (what, count) in violations {
+        if self.acknowledged_nothing() {
+            writeln!(
+                f,
+                "FAILED: nothing was acknowledged, so nothing is verified"
+            )?;
+        }
+        for (what, count) in self.violations() {
             writeln!(f, "VIOLATION: {what} {}", grouped(count as f64))?;
         }
         self.examples
@@ -95,8 +100,10 @@ fn row(f: &mut Formatter<'_>, what: &str, value: &str) -> fmt::Result {
     writeln!(f, "{what:<14}{value}")
 }
 
-fn latency_row(f: &mut Formatter<'_>, what: &str, ms: Summary) -> fmt::Result {
-    let Summary { p50, p95, p99, max } = ms;
+fn latency_row(f: &mut Formatter<'_>, what: &str, ms: Option<Summary>) -> fmt::Result {
+    let Some(Summary { p50, p95, p99, max }) = ms else {
+        return row(f, what, "p50 –, p95 –, p99 –, max –");
+    };
     row(
         f,
         what,
@@ -186,6 +193,7 @@ mod tests {
             own_cpu: None,
         };
         let counts = Counts::default();
+        Counts::add(&counts.acknowledged, 2_000);
         if lost > 0 {
             counts.example(|| "member 3 misses 2 before 9".into());
         }
@@ -222,6 +230,7 @@ mod tests {
         assert_eq!(value["deliveries_per_s"], 1_000_000.0);
         assert_eq!(value["server_cpu_us_per_delivery"], 0.5);
         assert_eq!(value["acknowledged_ms"]["max"], 5.003);
-        assert!(!json.contains('\n') && value["seen_ms"]["p99"].is_number());
+        assert!(!json.contains('\n') && value["acknowledged_ms"]["p99"].is_number());
+        assert!(value["seen_ms"].is_null(), "nothing was seen: {json}");
     }
 }

@@ -1,6 +1,7 @@
 //! `chat-host backup`: a consistent copy of a data folder, also of one that a host is running on.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -48,12 +49,7 @@ pub async fn run(args: BackupArgs) -> ExitCode {
 async fn copy(data: PathBuf, to: PathBuf) -> anyhow::Result<Answer> {
     // The host has a working directory of its own.
     let to = std::path::absolute(to)?;
-    if !data.join("journal").is_dir() {
-        anyhow::bail!(
-            "{} is no data folder of chat-host; name one with --data",
-            data.display()
-        );
-    }
+    must_be_data(&data)?;
     if let Some(answer) = control::ask(&data, &Request::Backup { to: to.clone() }).await? {
         return Ok(answer);
     }
@@ -62,4 +58,27 @@ async fn copy(data: PathBuf, to: PathBuf) -> anyhow::Result<Answer> {
         Ok(control::backup(&journal, &to))
     })
     .await?
+}
+
+/// Looks before anything is opened, for that would make what is missing.
+fn must_be_data(data: &Path) -> anyhow::Result<()> {
+    let here = data.display();
+    let judged = std::fs::metadata(data).and_then(|found| {
+        let journal = found
+            .is_dir()
+            .then(|| std::fs::metadata(data.join("journal")));
+        journal.transpose()
+    });
+    match judged {
+        Ok(Some(journal)) if journal.is_dir() => Ok(()),
+        Ok(None) => anyhow::bail!("{here} is not a folder; name the data folder with --data"),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => anyhow::bail!(
+            "{here} can't be read: {error}; run this as the user that the server runs as"
+        ),
+        Ok(Some(_)) => anyhow::bail!("{here} is no data folder of chat-host; name one with --data"),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            anyhow::bail!("{here} is no data folder of chat-host; name one with --data")
+        }
+        Err(error) => anyhow::bail!("{here} can't be read: {error}"),
+    }
 }

@@ -8,13 +8,21 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status};
 
-use crate::bench::{self, Counts, Options, OwnServer, Rate, Report, Target};
+use super::exit::{Exit, complain};
+use crate::bench::{
+    self, Broken, Counts, Options, OptionsError, OwnServer, Rate, Report, RunError, Target,
+};
+
+/// A week.
+const MOST_SECONDS: u64 = 604_800;
 
 /// Load a server over the real protocol and verify every delivery: numbers, latencies, and a verdict
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
-    /// The server; without it one is started on a temporary folder, as a process of its own
+    /// The server; without it one is started on a temporary folder, as a process of its own. The rooms and names of the
+    /// run stay on the server that is named here
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// Plugins for the server that is started
@@ -24,31 +32,63 @@ pub struct BenchArgs {
     #[arg(long, value_name = "PID", requires = "server")]
     server_pid: Option<u32>,
     /// Members in all, at most 20,000; each is in one room
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 100,
+        allow_negative_numbers = true
+    )]
     members: usize,
     /// Rooms, filled with members in turn
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        allow_negative_numbers = true
+    )]
     rooms: usize,
     /// Sessions that send
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        allow_negative_numbers = true
+    )]
     senders: usize,
     /// Messages a second in all; `max`: as fast as they are seen; 0: connections only
-    #[arg(long, value_name = "N|max", default_value = "max", value_parser = parse_rate)]
+    #[arg(long, value_name = "N|max", default_value = "max", value_parser = parse_rate, allow_negative_numbers = true)]
     rate: Asked,
     /// With `--rate max`: messages of a sender that may be unseen
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 64,
+        allow_negative_numbers = true
+    )]
     window: usize,
     /// The measured time
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u64).range(1..=MOST_SECONDS))]
     seconds: u64,
     /// Load before it, which is verified and not measured
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u64).range(..=MOST_SECONDS))]
     warmup: u64,
-    /// Bytes of each message's text
-    #[arg(long, value_name = "BYTES", default_value_t = 200)]
+    /// Bytes of each message's text, at most 32,000
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = 200,
+        allow_negative_numbers = true
+    )]
     size: usize,
     /// Threads of the generator
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2,
+        allow_negative_numbers = true
+    )]
     threads: usize,
     /// Connect again and go on after a cut: verifies a server that is killed and started again
     #[arg(long, requires = "server")]
@@ -74,11 +114,40 @@ fn parse_rate(given: &str) -> Result<Asked, String> {
         .map_err(|_| "a number of messages a second, or `max`".into())
 }
 
-/// Exits with 1 where a promise was broken.
-///
-/// # Errors
-/// When the run can't be made, or the server that was started for it fails.
-pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
+/// Exits with 1 where a promise was broken, or nothing was there to verify.
+pub async fn run(args: BenchArgs) -> ExitCode {
+    match measure(args).await {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            code_of(&error).into()
+        }
+    }
+}
+
+fn code_of(error: &anyhow::Error) -> Exit {
+    let options = error.downcast_ref();
+    match (options, error.downcast_ref()) {
+        (Some(OptionsError::Resolve { .. }), _) => Exit::Unreachable,
+        (Some(_), _) | (_, Some(RunError::Options(_))) => Exit::Usage,
+        (_, Some(RunError::Open { cause, .. })) => match cause {
+            Broken::Refused { code, message } => {
+                let code = i32::try_from(*code).map_or(Code::Unknown, Code::from_i32);
+                Exit::of(&Status::new(code, message))
+            }
+            _ => Exit::Unreachable,
+        },
+        _ => Exit::Failure,
+    }
+}
+
+async fn measure(args: BenchArgs) -> anyhow::Result<ExitCode> {
+    // The bounds are the same wherever the server is, and nothing is to be started for a run that can't be.
+    let anywhere = Target {
+        address: ([127, 0, 0, 1], 0).into(),
+        authority: String::new(),
+    };
+    args.options(anywhere, None).check()?;
     let stop = CancellationToken::new();
     let watching = tokio::spawn(stop_at_interrupt(stop.clone()));
     let report = match &args.server {
@@ -94,12 +163,14 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     } else {
         write!(out, "{report}")?;
     }
-    let violations = report.violations();
-    if violations.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+    if report.is_verified() {
+        return Ok(Exit::Done.into());
     }
     if args.json {
-        for (what, count) in violations {
+        if report.acknowledged_nothing() {
+            eprintln!("nothing was acknowledged, so nothing is verified");
+        }
+        for (what, count) in report.violations() {
             eprintln!("violation: {what} {count}");
         }
         report
@@ -107,7 +178,31 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
             .iter()
             .for_each(|example| eprintln!("  {example}"));
     }
-    Ok(ExitCode::FAILURE)
+    Ok(Exit::Failure.into())
+}
+
+impl BenchArgs {
+    fn options(&self, target: Target, server_pid: Option<u32>) -> Options {
+        Options {
+            members: self.members,
+            rooms: self.rooms,
+            senders: self.senders,
+            rate: match self.rate {
+                Asked::PerSecond(0) => Rate::Idle,
+                Asked::PerSecond(rate) => Rate::PerSecond(rate),
+                Asked::Max => Rate::Max {
+                    window: self.window,
+                },
+            },
+            warmup: Duration::from_secs(self.warmup),
+            duration: Duration::from_secs(self.seconds),
+            size_bytes: self.size,
+            threads: self.threads,
+            resume: self.resume,
+            server_pid,
+            ..Options::new(target)
+        }
+    }
 }
 
 async fn load_own(args: &BenchArgs, stop: &CancellationToken) -> anyhow::Result<Report> {
@@ -137,25 +232,7 @@ async fn load(
         .is_loopback()
         .then(|| bench::listening_on(target.address.port()))
         .flatten();
-    let options = Options {
-        members: args.members,
-        rooms: args.rooms,
-        senders: args.senders,
-        rate: match args.rate {
-            Asked::PerSecond(0) => Rate::Idle,
-            Asked::PerSecond(rate) => Rate::PerSecond(rate),
-            Asked::Max => Rate::Max {
-                window: args.window,
-            },
-        },
-        warmup: Duration::from_secs(args.warmup),
-        duration: Duration::from_secs(args.seconds),
-        size_bytes: args.size,
-        threads: args.threads,
-        resume: args.resume,
-        server_pid: pid.or(args.server_pid).or(here),
-        ..Options::new(target)
-    };
+    let options = args.options(target, pid.or(args.server_pid).or(here));
     let counts = Arc::new(Counts::default());
     let progress = std::io::stderr()
         .is_terminal()

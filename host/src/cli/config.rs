@@ -7,12 +7,14 @@ use clap::{Args, Subcommand, ValueHint};
 
 use super::exit::{Exit, complain};
 use crate::config::flags::Flags;
+use crate::config::keys::SINGLE;
+use crate::config::preflight::strangers;
 use crate::config::variables::Variables;
 use crate::config::{show, sources};
 
 /// What `chat-host config` is given: the flags of `serve`, to see what they would change.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_help = single_plugins())]
 pub struct ConfigArgs {
     #[command(subcommand)]
     command: Option<Check>,
@@ -38,7 +40,12 @@ enum Check {
 pub fn run(args: &ConfigArgs) -> ExitCode {
     if let Some(Check::Check { file }) = &args.command {
         return match sources::check(file) {
-            Ok(()) => super::print(&format!("{} is right\n", file.display())),
+            Ok(resolved) => {
+                for stranger in strangers(&resolved.config) {
+                    complain(&format!("warning: {}: {stranger}", file.display()));
+                }
+                super::print(&format!("{} is right\n", file.display()))
+            }
             Err(problems) => wrong(&problems),
         };
     }
@@ -47,6 +54,21 @@ pub fn run(args: &ConfigArgs) -> ExitCode {
         Ok(resolved) => super::print(&show::table(&resolved)),
         Err(problems) => wrong(&problems),
     }
+}
+
+/// What only a file can set.
+fn single_plugins() -> String {
+    let width = SINGLE.iter().map(|key| key.name.len()).max().unwrap_or(0);
+    let mut text = String::from("Single plugins, only in a settings file, below [plugins.NAME]:\n");
+    for key in SINGLE {
+        let (name, allowed) = (key.name, key.rule.allowed());
+        text.push_str(&format!("  {name:width$}  {} ({allowed})\n", key.help));
+    }
+    text.push_str(&format!(
+        "  {:width$}  A table that the plugin itself reads",
+        "settings"
+    ));
+    text
 }
 
 /// Tells every fault, one a line.

@@ -38,7 +38,7 @@ const CODES: &str = "Exit codes:
   1  failed
   2  a wrong flag, variable or settings file
   3  refused by the server
-  4  no server there
+  4  no server there, or no answer in time
   5  the name is taken";
 
 /// A chat server whose behaviour is extended by sandboxed WebAssembly components, and its client.
@@ -94,12 +94,7 @@ pub fn run() -> ExitCode {
         Command::Send(args) => wait(send::run(args)),
         Command::History(args) => wait(history::run(args)),
         Command::Rooms(args) => wait(rooms::run(args)),
-        Command::Bench(args) => wait(async {
-            bench::run(args).await.unwrap_or_else(|error| {
-                complain(&format!("{error:#}"));
-                Exit::Failure.into()
-            })
-        }),
+        Command::Bench(args) => wait(bench::run(args)),
         Command::Backup(args) => wait(backup::run(args)),
         Command::Config(args) => config::run(&args),
         Command::Plugin(args) => plugin::run(&args),

@@ -1,10 +1,11 @@
 //! `chat-host serve`: settings, log lines, limits, runtime; then the app until a signal, and its drain.
 //!
-//! The first SIGTERM or SIGINT starts the drain, the second one ends at once. stdout carries the address and nothing
+//! The first SIGTERM, SIGINT or SIGHUP (the terminal was closed) starts the drain, the second one ends at once. stdout carries the address and nothing
 //! else: a script may start the server on port 0 and read its first line.
 
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -17,9 +18,12 @@ use super::exit::{Exit, complain};
 use crate::app::App;
 use crate::config::Config;
 use crate::config::flags::Flags;
-use crate::config::preflight::preflight;
-use crate::config::sources;
+use crate::config::preflight::{preflight, strangers};
+use crate::config::problem::Source;
+use crate::config::sources::{self, Resolved};
 use crate::config::variables::Variables;
+use crate::control;
+use crate::journal::embedded::OpenError;
 use crate::telemetry::logs;
 
 /// What `chat-host serve` is given.
@@ -34,7 +38,7 @@ pub struct ServeArgs {
 pub fn run(args: &ServeArgs) -> ExitCode {
     match sources::resolve(&args.flags, &Variables::of_process()) {
         Err(problems) => super::config::wrong(&problems),
-        Ok(resolved) => match start(resolved.config) {
+        Ok(resolved) => match start(resolved) {
             Ok(code) => code,
             Err(error) => {
                 complain(&format!("{error:#}"));
@@ -44,9 +48,11 @@ pub fn run(args: &ServeArgs) -> ExitCode {
     }
 }
 
-fn start(config: Config) -> anyhow::Result<ExitCode> {
-    logs::init(config.log, &config.log_level)?;
-    preflight(&config)?;
+fn start(resolved: Resolved) -> anyhow::Result<ExitCode> {
+    logs::init(resolved.config.log, &resolved.config.log_level)?;
+    preflight(&resolved.config)?;
+    warn_of_no_effect(&resolved);
+    let config = resolved.config;
     raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -58,10 +64,37 @@ fn start(config: Config) -> anyhow::Result<ExitCode> {
     ended
 }
 
+/// What is set and does nothing.
+fn warn_of_no_effect(resolved: &Resolved) {
+    let Resolved { config, .. } = resolved;
+    let (memory, data) = (resolved.source("memory"), resolved.source("data"));
+    if config.memory && data != Source::Default {
+        warn!(
+            data = %format_args!("{} ({data})", config.data.display()),
+            memory = %format_args!("true ({memory})"),
+            "everything is kept in memory, and nothing in the data folder"
+        );
+    }
+    for stranger in strangers(config) {
+        warn!("{stranger}");
+    }
+    if config.plugins.is_none() && !config.plugin_settings.is_empty() {
+        let names: Vec<&str> = config.plugin_settings.keys().map(String::as_str).collect();
+        warn!(
+            plugins = names.join(","),
+            "there are settings for plugins, but no folder is set; say --plugins DIR"
+        );
+    }
+}
+
 async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("signals can't be listened to")?;
+    let data = config.data.clone();
     let app = tokio::select! {
-        app = App::build(config) => app?,
+        app = App::build(config) => match app {
+            Ok(app) => app,
+            Err(error) => return Err(with_holder(error, &data).await),
+        },
         name = signals.next() => {
             info!(signal = name, "stopped before the start was complete");
             return Ok(Exit::Done.into());
@@ -93,10 +126,24 @@ async fn serve(config: Config) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Names the process that has the data folder, where that is what is wrong.
+async fn with_holder(error: anyhow::Error, data: &Path) -> anyhow::Error {
+    match error.downcast::<OpenError>() {
+        Ok(OpenError::InUse { path, .. }) => {
+            let process = control::process_on(data).await;
+            OpenError::InUse { path, process }.into()
+        }
+        Ok(other) => other.into(),
+        Err(other) => other,
+    }
+}
+
 /// The signals that ask a server to stop.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// None where who started us wants it ignored, as `nohup` does.
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
@@ -104,6 +151,11 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hang_up: if ignores_hang_up() {
+                None
+            } else {
+                Some(signal(SignalKind::hangup())?)
+            },
         })
     }
 
@@ -111,8 +163,28 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            () = received(self.hang_up.as_mut()) => "SIGHUP",
         }
     }
+}
+
+async fn received(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether this process was started with SIGHUP ignored. Only Linux tells without unsafe code.
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1) // SIGHUP is the first.
 }
 
 /// Tells where the server is, and on a terminal how to try it.
@@ -121,10 +193,19 @@ fn announce(address: SocketAddr) {
     if std::io::stdout().is_terminal() {
         let near = reachable(address);
         text.push_str(&format!(
-            "try: chat-host chat --name alice --server http://{near}\n"
+            "try: {} chat --name alice --server http://{near}\n",
+            called()
         ));
     }
     super::print(&text);
+}
+
+/// This program as it was called: it need not be where the shell looks for programs.
+fn called() -> String {
+    std::env::args_os().next().map_or_else(
+        || "chat-host".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// An address a client on this machine can use: nobody connects to 0.0.0.0.

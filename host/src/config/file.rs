@@ -50,9 +50,15 @@ pub fn parse(path: &Path, text: &str) -> Settings {
     match (DeTable::parse(text), text.parse::<toml::Table>()) {
         (Ok(spanned), Ok(plain)) => reader.root(spanned.get_ref(), &plain),
         (Err(error), _) | (_, Err(error)) => {
-            let at = reader.at(error.span().map_or(0, |span| span.start));
+            let byte = error.span().map_or(0, |span| span.start);
+            let at = reader.at(byte);
             let message = error.message().trim().replace('\n', ", ");
-            reader.found.problems.push(Problem::Syntax { at, message });
+            let problem = if reader.extends_plugins(byte, &message) {
+                Problem::PluginsTwice { at }
+            } else {
+                Problem::Syntax { at, message }
+            };
+            reader.found.problems.push(problem);
         }
     }
     reader.found
@@ -95,6 +101,9 @@ impl Reader<'_> {
             other => keys::find(other),
         };
         let Some(key) = key else {
+            if is_section(name) {
+                return self.no_table(name, entry, &format!("a table, begun with [{name}]"));
+            }
             let names =
                 keys::all()
                     .map(|key| key.name)
@@ -165,12 +174,7 @@ impl Reader<'_> {
         }
         let Some(key) = SINGLE.iter().find(|key| key.name == name) else {
             if name == "settings" {
-                return self.found.problems.push(Problem::Value {
-                    at,
-                    key: dotted,
-                    value: self.written(entry.1),
-                    allowed: "a table".to_owned(),
-                });
+                return self.no_table(&dotted, entry, "a table");
             }
             let names = SINGLE.iter().map(|key| key.name).chain(["settings"]);
             let nearest =
@@ -204,8 +208,32 @@ impl Reader<'_> {
             at,
             key: name.to_owned(),
             value: self.written(entry.1),
-            allowed: rule.allowed(),
+            allowed: expected(entry.1.get_ref(), rule),
         });
+    }
+
+    fn no_table(&mut self, name: &str, entry: Entry<'_, '_>, allowed: &str) {
+        let at = self.at(entry.0.span().start);
+        self.found.problems.push(Problem::Value {
+            at,
+            key: name.to_owned(),
+            value: self.written(entry.1),
+            allowed: allowed.to_owned(),
+        });
+    }
+
+    /// Whether the parser stumbled over a plugin's table beside `plugins = "DIR"`: TOML allows one of both.
+    fn extends_plugins(&self, byte: usize, message: &str) -> bool {
+        let start = self
+            .text
+            .get(..byte)
+            .and_then(|before| before.rfind('\n'))
+            .map_or(0, |newline| newline + 1);
+        let line = self.text.get(start..).unwrap_or_default().trim_start();
+        message.contains("cannot extend value")
+            && line
+                .trim_start_matches(['[', ' ', '\t'])
+                .starts_with("plugins")
     }
 
     /// The value as it stands in the file, its first line.
@@ -269,20 +297,38 @@ fn quoted(name: &str) -> String {
     }
 }
 
-/// A value as a flag would give it; none for what no flag could.
+/// A value as a flag would give it; none where the key has values of another type. To a flag all is text: without this
+/// `data = 3` would be a folder of that name.
 fn as_text(value: &DeValue<'_>, rule: Rule) -> Option<String> {
-    match value {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .ok()
-            .map(|number| number.to_string()),
-        DeValue::Boolean(yes) => Some(yes.to_string()),
-        DeValue::Array(items) if matches!(rule, Rule::Names) => {
+    match (value, rule) {
+        (DeValue::Integer(number), Rule::Number(..) | Rule::Bytes(..)) => {
+            i64::from_str_radix(number.as_str(), number.radix())
+                .ok()
+                .map(|number| number.to_string())
+        }
+        (DeValue::Boolean(yes), Rule::Switch) => Some(yes.to_string()),
+        (_, Rule::Number(..) | Rule::Switch) => None,
+        (DeValue::String(text), _) => Some(text.to_string()),
+        (DeValue::Array(items), Rule::Names) => {
             let names: Option<Vec<&str>> =
                 items.iter().map(|item| item.get_ref().as_str()).collect();
             Some(names?.join(","))
         }
         _ => None,
+    }
+}
+
+/// What a key allows, with its type where the value has another.
+fn expected(value: &DeValue<'_>, rule: Rule) -> String {
+    let allowed = rule.allowed();
+    match (rule, value) {
+        (Rule::Number(..) | Rule::Switch, DeValue::String(text)) if rule.check(text).is_some() => {
+            format!("{allowed}, without quotes")
+        }
+        (Rule::Number(..) | Rule::Switch, _) | (_, DeValue::String(_)) => allowed,
+        (Rule::Bytes(..), _) => format!("a whole number of bytes, or a text: {allowed}"),
+        (Rule::Names, _) => format!("a list of texts: {allowed}"),
+        _ => format!("a text, in quotes: {allowed}"),
     }
 }
 
@@ -374,6 +420,80 @@ mod tests {
                 "chat.toml:3: `plugins.flood.settings` is 1; allowed is a table",
             ]
         );
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_named_with_the_right_one() {
+        for (text, told) in [
+            ("memory = 1", "`memory` is 1; allowed is true or false"),
+            (
+                "memory = \"true\"",
+                "`memory` is \"true\"; allowed is true or false, without quotes",
+            ),
+            (
+                "data = 3",
+                "`data` is 3; allowed is a text, in quotes: a folder",
+            ),
+            (
+                "plugins = 3",
+                "`plugins` is 3; allowed is a text, in quotes: a folder",
+            ),
+            (
+                "plugin.folder = 3",
+                "`plugin.folder` is 3; allowed is a text, in quotes: a folder",
+            ),
+            (
+                "drain = 10",
+                "`drain` is 10; allowed is a text, in quotes: a duration",
+            ),
+            (
+                "retain = 5",
+                "`retain` is 5; allowed is a text, in quotes: an age",
+            ),
+            (
+                "require = [1]",
+                "`require` is [1]; allowed is a list of texts",
+            ),
+            (
+                "partitions = \"4\"",
+                "`partitions` is \"4\"; allowed is a whole number from 1 to 64, without quotes",
+            ),
+            (
+                "limits.message_bytes = true",
+                "`limits.message_bytes` is true; allowed is a whole number of bytes, or a text",
+            ),
+            (
+                "limits = 3",
+                "`limits` is 3; allowed is a table, begun with [limits]",
+            ),
+            (
+                "data = \"~/x\"",
+                "`data` is \"~/x\"; allowed is a folder, without `~`",
+            ),
+            ("[foo]\na = 1", "there is no key `foo`"),
+        ] {
+            let problems = problems(text);
+            assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+            assert!(problems[0].contains(told), "{text}: {problems:?}");
+            assert!(!problems[0].contains("mean"), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_and_tables_under_one_name_are_told_apart() {
+        for text in [
+            "plugins = \"dir\"\n[plugins.wordlist]\npriority = 1",
+            "plugins = \"dir\"\nplugins.wordlist.priority = 1",
+        ] {
+            let problems = problems(text);
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(
+                problems[0].starts_with("chat.toml:2: ") && problems[0].contains("[plugin]"),
+                "{problems:?}"
+            );
+        }
+        let other = problems("log = \"json\"\n[log.x]\n");
+        assert!(other[0].contains("cannot extend"), "{other:?}");
     }
 
     #[test]

@@ -90,6 +90,10 @@ fn flag(key: &'static Key, defaults: &Config) -> Arg {
             .default_missing_value("true"),
         Rule::Names => arg.action(ArgAction::Append),
         Rule::Folder | Rule::OptionalFolder => arg.value_hint(ValueHint::DirPath),
+        // `--drain -5s` is a wrong value, and is told as one.
+        Rule::Number(..) | Rule::Bytes(..) | Rule::Time(..) | Rule::Retain => {
+            arg.allow_hyphen_values(true)
+        }
         _ => arg,
     }
 }

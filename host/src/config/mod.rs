@@ -70,7 +70,7 @@ impl Config {
             metrics: None,
             drain: Duration::from_secs(10),
             retain: Retain::default(),
-            partitions: 4,
+            partitions: crate::journal::embedded::PARTITIONS.into(),
             limits: Limits::default(),
             plugin: PluginDefaults::default(),
             require: Vec::new(),

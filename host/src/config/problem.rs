@@ -69,6 +69,14 @@ pub enum Problem {
         /// The key.
         key: String,
     },
+    /// The folder of the plugins as `plugins = "DIR"`, and a table of a plugin besides.
+    #[error(
+        "{at}: `plugins = \"DIR\"` and `[plugins.NAME]` exclude each other, for TOML has one value a name; keep the tables, and write the folder as `folder = \"DIR\"` below `[plugin]`"
+    )]
+    PluginsTwice {
+        /// The table.
+        at: Source,
+    },
     /// The file is not TOML.
     #[error("{at}: {message}")]
     Syntax {

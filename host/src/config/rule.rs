@@ -10,6 +10,11 @@ use tracing_subscriber::EnvFilter;
 use super::Retain;
 use super::units;
 
+/// Less would forget what people are still reading; whoever writes it means another unit.
+const SHORTEST_AGE: Duration = Duration::from_secs(60);
+/// As above. A segment of a log is not smaller.
+const SMALLEST_SIZE: u64 = 1 << 20;
+
 /// The word for "not set" of keys that have no value by default, so that a flag can take back what a file sets.
 pub const NONE: &str = "none";
 
@@ -66,7 +71,10 @@ impl Rule {
             Self::Address | Self::OptionalAddress => {
                 Some(text.parse::<SocketAddr>().ok()?.to_string())
             }
-            Self::Folder | Self::OptionalFolder => (!text.is_empty()).then(|| text.to_owned()),
+            // `~` is the shell's, which leaves it alone in `--data=~/x`; a folder of that name would surprise.
+            Self::Folder | Self::OptionalFolder => {
+                (!text.is_empty() && !text.starts_with('~')).then(|| text.to_owned())
+            }
             Self::Switch => match text {
                 "true" | "1" => Some("true".to_owned()),
                 "false" | "0" => Some("false".to_owned()),
@@ -107,12 +115,19 @@ impl Rule {
             Self::OptionalAddress => {
                 "an IP address and a port, such as 127.0.0.1:9090, or `none`".to_owned()
             }
-            Self::Folder => "a folder".to_owned(),
-            Self::OptionalFolder => "a folder, or `none`".to_owned(),
+            Self::Folder => "a folder, without `~`: write its whole path".to_owned(),
+            Self::OptionalFolder => {
+                "a folder, without `~`: write its whole path; or `none`".to_owned()
+            }
             Self::Switch => "true or false".to_owned(),
             Self::OneOf(words) => words.join(" or "),
             Self::Names => "names of plugins, such as wordlist,basics".to_owned(),
-            Self::Retain => "an age, a size or both, such as 90d,10GiB".to_owned(),
+            Self::Retain => format!(
+                "an age, a size or both, such as 90d,10GiB: an age in s, m, h or d, from {} on, and a size in {}, from {} on",
+                units::show_duration(SHORTEST_AGE),
+                units::SIZE_UNITS,
+                units::show_bytes(SMALLEST_SIZE)
+            ),
             Self::Level => {
                 "off, error, warn, info, debug, trace, or directives such as info,chat_host=debug"
                     .to_owned()
@@ -135,13 +150,14 @@ pub(super) fn parse_names(text: &str) -> Option<Vec<String>> {
         .collect()
 }
 
-/// Reads `90d,10GiB`, in any order; what is not said stays at its default.
+/// Reads `90d,10GiB`, in any order; what is not said stays at its default. Units are needed: `10` as bytes would have
+/// forgotten nearly everything.
 pub(super) fn parse_retain(text: &str) -> Option<Retain> {
     let (mut age, mut bytes) = (None, None);
     for part in text.split(',').map(str::trim) {
         if let (Some(time), None) = (units::parse_duration(part), age) {
             age = Some(time);
-        } else if let (Some(size), None) = (units::parse_bytes(part), bytes) {
+        } else if let (Some(size), None) = (units::parse_bytes_with_unit(part), bytes) {
             bytes = Some(size);
         } else {
             return None;
@@ -152,7 +168,7 @@ pub(super) fn parse_retain(text: &str) -> Option<Retain> {
         age: age.unwrap_or(default.age),
         bytes: bytes.unwrap_or(default.bytes),
     };
-    (!retain.age.is_zero() && retain.bytes > 0).then_some(retain)
+    (retain.age >= SHORTEST_AGE && retain.bytes >= SMALLEST_SIZE).then_some(retain)
 }
 
 /// Writes what [`parse_retain`] reads.
@@ -185,6 +201,14 @@ mod tests {
             "either order"
         );
         assert_eq!(Rule::Retain.check("7d").as_deref(), Some("7d,10GiB"));
+        assert_eq!(Rule::Retain.check("60s,1MiB").as_deref(), Some("1m,1MiB"));
+        for unit in ["KiB", "MiB", "GiB", "TiB", "KB", "MB", "GB", "TB"] {
+            assert!(
+                Rule::Retain.check(&format!("4096{unit}")).is_some(),
+                "{unit}"
+            );
+            assert!(Rule::Retain.allowed().contains(unit), "{unit}");
+        }
         assert_eq!(Rule::Names.check("a, b").as_deref(), Some("a,b"));
         assert_eq!(Rule::OptionalAddress.check("none").as_deref(), Some("none"));
     }
@@ -200,6 +224,12 @@ mod tests {
             (Rule::Switch, "yes please"),
             (Rule::Retain, "7d,8d"),
             (Rule::Retain, "0"),
+            (Rule::Retain, "10"),
+            (Rule::Retain, "90d,10"),
+            (Rule::Retain, "90d,1073741824"),
+            (Rule::Retain, "90d,1023KiB"),
+            (Rule::Retain, "59s"),
+            (Rule::Folder, "~/chat"),
             (Rule::Names, "a,,b"),
             (Rule::Names, "../a"),
             (Rule::Level, "loud"),

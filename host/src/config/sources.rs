@@ -63,16 +63,16 @@ pub fn resolve(flags: &Flags, variables: &Variables) -> Result<Resolved, Problem
     layers.finish()
 }
 
-/// Judges a file alone.
+/// Judges a file alone; what it sets.
 ///
 /// # Errors
 /// Everything that is wrong in it.
-pub fn check(path: &Path) -> Result<(), Problems> {
+pub fn check(path: &Path) -> Result<Resolved, Problems> {
     let settings = file::read(path).map_err(|problem| Problems(vec![problem]))?;
     // Where data goes does not matter for the file.
     let mut layers = Layers::new(Some(PathBuf::from(".")));
     layers.file(settings);
-    layers.finish().map(|_| ())
+    layers.finish()
 }
 
 struct Layers {

@@ -17,6 +17,9 @@ const SIZES: [(&str, u64); 9] = [
     ("B", 1),
 ];
 
+/// The units of sizes, for a person who wrote another.
+pub const SIZE_UNITS: &str = "KiB, MiB, GiB, TiB, KB, MB, GB or TB";
+
 /// Milliseconds of each unit, largest first.
 const TIMES: [(&str, u64); 5] = [
     ("d", 86_400_000),
@@ -35,6 +38,14 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(if unit.is_empty() { "B" } else { unit }))?;
     number.checked_mul(*factor)
+}
+
+/// As [`parse_bytes`], and a bare number is none, where it could as well be meant as something else than bytes.
+#[must_use]
+pub fn parse_bytes_with_unit(text: &str) -> Option<u64> {
+    text.trim()
+        .ends_with(|end: char| end.is_ascii_alphabetic())
+        .then(|| parse_bytes(text))?
 }
 
 /// Writes a size in the largest unit that needs no fraction.

@@ -1,6 +1,7 @@
 //! A store on disk: a fjall database of its own, which is never synced on the way of a message.
 //!
-//! It may lose its newest part in a crash, and all of it may be thrown away: the logs make it again.
+//! It may lose its newest part in a crash, and all of it may be thrown away: the logs make it again. That is also how
+//! another format is read: not at all.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,13 @@ use fjall::{Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use futures_util::future::BoxFuture;
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
+use tracing::warn;
 
 use super::store::{Batch, Direction, Entries, Snapshot, Store, StoreError};
+
+/// The format of keys and values, as `state` writes them. Raise it with every change: a store of another format is made
+/// again from the logs.
+pub const FORMAT: u32 = 1;
 
 /// Memory for reading.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -34,12 +40,24 @@ struct Open {
 }
 
 impl DiskStore {
-    /// Opens the store in `path`, or makes an empty one.
+    /// Opens the store in `path`, or makes an empty one; also in the place of one of another format.
     ///
     /// # Errors
     /// Why it can't be used.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let opened = Open::at(path)?;
+        let opened = match Open::at(path)? {
+            Found::Ours(open) => open,
+            Found::Other(format) => {
+                warn!(
+                    store = %path.display(),
+                    format = format.unwrap_or_else(|| "none".into()),
+                    wanted = FORMAT,
+                    "the store has another format; the logs make it again"
+                );
+                std::fs::remove_dir_all(path).map_err(|error| StoreError(error.to_string()))?;
+                Open::at(path)?.ours()?
+            }
+        };
         Ok(Self {
             path: path.to_owned(),
             open: Arc::new(RwLock::new(Some(opened))),
@@ -62,8 +80,24 @@ impl DiskStore {
     }
 }
 
+/// What is in a folder.
+enum Found {
+    Ours(Open),
+    /// A store of this format, or one from before formats were written. It is closed.
+    Other(Option<String>),
+}
+
+impl Found {
+    fn ours(self) -> Result<Open, StoreError> {
+        match self {
+            Self::Ours(open) => Ok(open),
+            Self::Other(_) => Err(StoreError("it has another format".into())),
+        }
+    }
+}
+
 impl Open {
-    fn at(path: &Path) -> Result<Self, StoreError> {
+    fn at(path: &Path) -> Result<Found, StoreError> {
         std::fs::create_dir_all(path).map_err(|error| StoreError(error.to_string()))?;
         let database = fjall::Database::builder(path)
             .cache_size(CACHE_BYTES)
@@ -73,7 +107,20 @@ impl Open {
         let map = database
             .keyspace("state", KeyspaceCreateOptions::default)
             .map_err(failed)?;
-        Ok(Self { database, map })
+        let meta = database
+            .keyspace("meta", KeyspaceCreateOptions::default)
+            .map_err(failed)?;
+        let format = meta
+            .get("format")
+            .map_err(failed)?
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        if format.is_none() && map.first_key_value().is_none() {
+            // Before anything else: the database loses its newest part first.
+            meta.insert("format", FORMAT.to_string()).map_err(failed)?;
+        } else if format.as_deref() != Some(FORMAT.to_string().as_str()) {
+            return Ok(Found::Other(format));
+        }
+        Ok(Found::Ours(Self { database, map }))
     }
 }
 
@@ -135,7 +182,7 @@ impl Store for DiskStore {
         })?;
         let mut open = self.open.write();
         open.take();
-        *open = Some(Open::at(&self.path)?);
+        *open = Some(Open::at(&self.path)?.ours()?);
         Ok(())
     }
 
@@ -209,4 +256,65 @@ fn failed(error: fjall::Error) -> StoreError {
 
 fn closed() -> StoreError {
     StoreError("it is closed".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(store: &DiskStore, key: &str) {
+        let batch = vec![(key.as_bytes().to_vec(), Some(Bytes::from_static(b"value")))];
+        store.apply(batch).unwrap();
+    }
+
+    fn keys(store: &DiskStore) -> usize {
+        store
+            .range(b"a", b"z", 10, Direction::Forward)
+            .unwrap()
+            .len()
+    }
+
+    /// Writes what a host of another version would have.
+    fn reformat(path: &Path, format: Option<&str>) {
+        let database = fjall::Database::builder(path).open().unwrap();
+        let meta = database
+            .keyspace("meta", KeyspaceCreateOptions::default)
+            .unwrap();
+        match format {
+            Some(format) => meta.insert("format", format).unwrap(),
+            None => meta.remove("format").unwrap(),
+        }
+        database.persist(PersistMode::SyncAll).unwrap();
+    }
+
+    #[test]
+    fn a_store_of_this_format_keeps_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store");
+        let store = DiskStore::open(&path).unwrap();
+        put(&store, "key");
+        store.heal().unwrap();
+        assert_eq!(keys(&store), 1);
+        store.close();
+        assert_eq!(keys(&DiskStore::open(&path).unwrap()), 1);
+    }
+
+    #[test]
+    fn a_store_of_another_format_is_thrown_away() {
+        for format in [Some("0"), Some("2"), Some("one"), None] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("store");
+            let store = DiskStore::open(&path).unwrap();
+            put(&store, "key");
+            store.close();
+            drop(store);
+            reformat(&path, format);
+            let again = DiskStore::open(&path).unwrap();
+            assert_eq!(keys(&again), 0, "{format:?}");
+            put(&again, "key");
+            again.close();
+            drop(again);
+            assert_eq!(keys(&DiskStore::open(&path).unwrap()), 1, "{format:?}");
+        }
+    }
 }

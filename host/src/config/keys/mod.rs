@@ -68,17 +68,32 @@ pub fn find(name: &str) -> Option<&'static Key> {
 pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.replace('-', "_").to_lowercase();
     let wanted = plain(name);
-    let last = |text: &str| text.rsplit('.').next().unwrap_or_default().to_owned();
+    // A third of a word may be wrong. Of three letters two would be, and `foo` would be taken for `log`.
+    let far = |a: &str, b: &str| {
+        let far = strsim::damerau_levenshtein(a, b);
+        (far <= 1.max(a.chars().count() / 3)).then_some(far)
+    };
     candidates
-        .map(|candidate| {
+        .filter_map(|candidate| {
             let whole = plain(candidate);
-            let far = strsim::damerau_levenshtein(&wanted, &whole)
-                .min(strsim::damerau_levenshtein(&last(&wanted), &last(&whole)) + 1);
-            (far, candidate)
+            let ((section, last), (its_section, its_last)) = (parts(&wanted), parts(&whole));
+            // What a whole section shares would make anything in it look near.
+            let far = if section == its_section {
+                far(last, its_last)
+            } else {
+                far(&wanted, &whole)
+                    .into_iter()
+                    .chain(far(last, its_last).map(|far| far + 1))
+                    .min()
+            };
+            Some((far?, candidate))
         })
         .min_by_key(|(far, _)| *far)
-        .filter(|(far, _)| *far <= 2.max(name.len() / 3))
         .map(|(_, candidate)| candidate)
+}
+
+fn parts(name: &str) -> (&str, &str) {
+    name.rsplit_once('.').unwrap_or(("", name))
 }
 
 /// Reads a value in its canonical form into its place.
@@ -138,6 +153,9 @@ mod tests {
             ("limit.rooms", Some("limits.rooms")),
             ("plugin.runing_ms", Some("plugin.running_ms")),
             ("frobnicate_the_thing", None),
+            ("foo", None),
+            ("limits.foo", None),
+            ("limits.roms", Some("limits.rooms")),
         ] {
             assert_eq!(nearest(slip, names()), meant, "{slip}");
         }

@@ -10,6 +10,8 @@ use crate::plugin::Policy;
 pub struct SingleKey {
     /// As in the file.
     pub name: &'static str,
+    /// One sentence.
+    pub help: &'static str,
     /// What it may be.
     pub rule: Rule,
     /// Puts a value in its canonical form where it belongs.
@@ -20,6 +22,7 @@ pub struct SingleKey {
 pub const SINGLE: &[SingleKey] = &[
     SingleKey {
         name: "on-failure",
+        help: "What its failure means for a message; without it `withhold` where it judges, `allow` elsewhere",
         rule: Rule::OneOf(&["allow", "withhold"]),
         put: |p, text| {
             p.on_failure = Some(if text == "withhold" {
@@ -32,26 +35,31 @@ pub const SINGLE: &[SingleKey] = &[
     },
     SingleKey {
         name: "priority",
+        help: "Its place within a role, the smallest first; without it the plugin's own",
         rule: Rule::Number(-1_000_000, 1_000_000),
         put: |p, text| set(p.priority.get_or_insert_default(), text),
     },
     SingleKey {
         name: "running-ms",
+        help: "As `running_ms` in [plugin], for it alone",
         rule: Rule::Number(1, 60_000),
         put: |p, text| set(p.running_ms.get_or_insert_default(), text),
     },
     SingleKey {
         name: "wall-ms",
+        help: "As `wall_ms` in [plugin], for it alone",
         rule: Rule::Number(1, 60_000),
         put: |p, text| set(p.wall_ms.get_or_insert_default(), text),
     },
     SingleKey {
         name: "memory-bytes",
+        help: "As `memory_bytes` in [plugin], for it alone",
         rule: Rule::Bytes(1 << 20, 4 << 30),
         put: |p, text| set(p.memory_bytes.get_or_insert_default(), text),
     },
     SingleKey {
         name: "may-lose-roles",
+        help: "Lets a version replace one that has roles which it lacks",
         rule: Rule::Switch,
         put: |p, text| set(&mut p.may_lose_roles, text),
     },

@@ -32,7 +32,7 @@ impl EmbeddedJournal {
     /// # Errors
     /// Where `to` holds something already, or a disk fails; what is in `to` is then no backup.
     pub fn copy_to(&self, to: &Path) -> Result<Copied, OpenError> {
-        let failed = |reason: String| OpenError::Database {
+        let failed = |reason: String| OpenError::Copy {
             path: to.to_owned(),
             reason,
         };

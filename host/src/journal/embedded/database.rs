@@ -1,6 +1,6 @@
 //! The fjall database under the embedded journal: keys, batches and bounds. All calls may wait for the disk.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use fjall::{Keyspace, KeyspaceCreateOptions, PersistMode};
@@ -15,6 +15,7 @@ const CACHE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// An open database.
 pub struct Database {
+    path: PathBuf,
     database: fjall::Database,
     ingress: Keyspace,
     outcomes: Keyspace,
@@ -45,6 +46,7 @@ impl Database {
         let failed = |error: fjall::Error| match error {
             fjall::Error::Locked => OpenError::InUse {
                 path: path.to_owned(),
+                process: None,
             },
             fjall::Error::Io(error) => OpenError::Folder {
                 path: path.to_owned(),
@@ -66,6 +68,7 @@ impl Database {
                 .map_err(failed)
         };
         let opened = Self {
+            path: path.to_owned(),
             ingress: keyspace("ingress")?,
             outcomes: keyspace("outcomes")?,
             state: keyspace("state")?,
@@ -126,7 +129,7 @@ impl Database {
         let mut size = 0;
         let range = key(partition, from)..key(partition, until);
         for guard in self.keyspace(log).range(range).take(records) {
-            let (key, value) = guard.into_inner().map_err(|error| error.to_string())?;
+            let (key, value) = guard.into_inner().map_err(|error| self.told(&error))?;
             size += value.len();
             entries.push(Entry {
                 offset: offset_of(&key),
@@ -211,10 +214,28 @@ impl Database {
             .range(from.to_vec()..to.to_vec())
             .take(limit)
             .map(|guard| {
-                let (key, value) = guard.into_inner().map_err(|error| error.to_string())?;
+                let (key, value) = guard.into_inner().map_err(|error| self.told(&error))?;
                 Ok((Bytes::from(key), Bytes::from(value)))
             })
             .collect()
+    }
+
+    /// What a failed read means: a disk that fails may do better later, and what is damaged stays so.
+    fn told(&self, error: &fjall::Error) -> String {
+        let text = error.to_string();
+        let is_damage = match error {
+            fjall::Error::Storage(_) => !text.contains("Io("),
+            fjall::Error::Io(_) | fjall::Error::Poisoned | fjall::Error::Locked => false,
+            _ => true,
+        };
+        if !is_damage {
+            return text;
+        }
+        OpenError::Database {
+            path: self.path.clone(),
+            reason: text,
+        }
+        .to_string()
     }
 
     /// A fact about the journal as a whole.

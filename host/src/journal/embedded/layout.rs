@@ -2,18 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use super::OpenError;
+use tracing::warn;
+
 use super::database::Database;
+use super::{OpenError, data_folder};
 
 /// The format this host writes. It reads older ones and upgrades them; so far there is none.
 pub const FORMAT: u32 = 1;
+
+/// Partitions of a new folder, unless somebody says otherwise.
+pub const PARTITIONS: u16 = 4;
 
 /// Why a folder's layout is not ours.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
     /// Written by a newer host.
     #[error(
-        "the data folder {path} has format {found}, and this chat-host knows formats up to {FORMAT}; run a newer chat-host"
+        "the data folder {} has format {found}, and this chat-host knows formats up to {FORMAT}; run a newer chat-host",
+        .path.display()
     )]
     TooNew {
         /// Which.
@@ -23,7 +29,8 @@ pub enum LayoutError {
     },
     /// Not one of ours.
     #[error(
-        "the data folder {path} holds no layout that chat-host knows ({text:?}); choose another with --data"
+        "the data folder {} holds no layout that chat-host knows ({text:?}); choose another with --data",
+        .path.display()
     )]
     Unknown {
         /// Which.
@@ -51,19 +58,29 @@ pub(super) fn agree(database: &Database, path: &Path, partitions: u16) -> Result
             .and_then(|(_, value)| value.parse::<u32>().ok())
     };
     let unknown = || LayoutError::Unknown {
-        path: path.to_owned(),
+        path: data_folder(path).to_owned(),
         text: text.clone(),
     };
     let found = number("format").ok_or_else(unknown)?;
     if found > FORMAT {
         return Err(LayoutError::TooNew {
-            path: path.to_owned(),
+            path: data_folder(path).to_owned(),
             found,
         }
         .into());
     }
-    let partitions = number("partitions").ok_or_else(unknown)?;
-    Ok(u16::try_from(partitions).map_err(|_| unknown())?)
+    let kept = number("partitions").ok_or_else(unknown)?;
+    let kept = u16::try_from(kept).map_err(|_| unknown())?;
+    // The usual number is what everybody asks for who says nothing.
+    if partitions != kept && partitions != PARTITIONS {
+        warn!(
+            asked = partitions,
+            kept,
+            data = %data_folder(path).display(),
+            "the number of partitions is fixed when a data folder is made; it keeps its own"
+        );
+    }
+    Ok(kept)
 }
 
 /// Writes the layout of this host's format.

@@ -20,7 +20,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
 use self::database::Database;
-pub use self::layout::{FORMAT, LayoutError};
+pub use self::layout::{FORMAT, LayoutError, PARTITIONS};
 use self::writer::{Request, Writer};
 use super::recent::{Recent, Taken};
 use super::{AppendError, Appending, Entry, Journal, Log, ReadError};
@@ -39,7 +39,10 @@ const READ_RECORDS: usize = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The folder can't be used.
-    #[error("the data folder {path} can't be used: {error}; choose another with --data")]
+    #[error(
+        "the data folder {} can't be used: {error}; choose another with --data",
+        data_folder(.path).display()
+    )]
     Folder {
         /// Which.
         path: PathBuf,
@@ -48,23 +51,46 @@ pub enum OpenError {
     },
     /// Another server has it.
     #[error(
-        "the data folder {path} is in use by another chat-host; stop that one or choose another with --data"
+        "the data folder {} is in use by another chat-host{}; stop that one or choose another with --data",
+        data_folder(.path).display(),
+        .process.map(|id| format!(" (process {id})")).unwrap_or_default()
     )]
     InUse {
         /// Which.
         path: PathBuf,
+        /// By whom, where it is known.
+        process: Option<i32>,
     },
     /// Its format is not ours.
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// The database is broken.
-    #[error("the journal in {path} can't be opened: {reason}")]
+    #[error(
+        "the data in {} can't be read ({reason}); move that folder away, and put there what `chat-host backup` copied before, or choose another with --data",
+        data_folder(.path).display()
+    )]
     Database {
         /// Which.
         path: PathBuf,
         /// Why.
         reason: String,
     },
+    /// A copy could not be made.
+    #[error("the backup to {} failed: {reason}", data_folder(.path).display())]
+    Copy {
+        /// To where.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The folder that the operator named: the journal is one below it.
+fn data_folder(journal: &Path) -> &Path {
+    match journal.parent() {
+        Some(data) if journal.ends_with("journal") => data,
+        _ => journal,
+    }
 }
 
 /// See the module.
