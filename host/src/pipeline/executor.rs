@@ -2,8 +2,10 @@
 //! a simulation wants everything in one thread.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use super::attempt::{Attempt, Decisions};
 use crate::journal::Entry;
@@ -24,8 +26,13 @@ pub type Decided = Result<Decisions, String>;
 pub enum Executor {
     /// In place.
     Here(Box<Attempt>),
-    /// On a thread, which ends when this is dropped.
-    Thread(SyncSender<(Job, oneshot::Sender<Decided>)>),
+    /// On a thread.
+    Thread {
+        /// Ends the thread when it is dropped.
+        jobs: SyncSender<(Job, oneshot::Sender<Decided>)>,
+        /// To wait for that.
+        thread: JoinHandle<()>,
+    },
 }
 
 impl Executor {
@@ -40,13 +47,13 @@ impl Executor {
         // One job at a time: the owner waits for each.
         let (jobs, received) = sync_channel::<(Job, oneshot::Sender<Decided>)>(1);
         let mut attempt = attempt;
-        std::thread::Builder::new().name(name).spawn(move || {
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
             while let Ok((job, done)) = received.recv() {
                 // An owner that gave up does not listen.
                 done.send(run(&mut attempt, job)).ok();
             }
         })?;
-        Ok(Self::Thread(jobs))
+        Ok(Self::Thread { jobs, thread })
     }
 
     /// Begins a job; the answer comes through what is returned.
@@ -56,7 +63,7 @@ impl Executor {
             Self::Here(attempt) => {
                 done.send(run(attempt, job)).ok();
             }
-            Self::Thread(jobs) => {
+            Self::Thread { jobs, .. } => {
                 if let Err(refused) = jobs.try_send((job, done)) {
                     let (_, done) = match refused {
                         std::sync::mpsc::TrySendError::Full(job)
@@ -68,6 +75,19 @@ impl Executor {
             }
         }
         decided
+    }
+
+    /// Throws the attempt away, and returns when nothing of it runs any more: within the time that a call of a plugin may
+    /// take.
+    pub async fn end(self) {
+        if let Self::Thread { jobs, thread } = self {
+            drop(jobs);
+            // Waiting for a thread blocks one; not one of those that serve.
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                warn!("a partition's thread panicked");
+            }
+        }
     }
 }
 
