@@ -98,3 +98,68 @@ fn run(attempt: &mut Attempt, job: Job) -> Decided {
     }
     .map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::pipeline::chain::Chain;
+    use crate::pipeline::scope::Scope;
+    use crate::pipeline::{Config, Directory};
+    use crate::plugin::PluginSet;
+    use crate::state::fold::Fold;
+    use crate::state::ids::{Partition, PersonId};
+    use crate::state::memory::MemoryStore;
+    use crate::state::view::View;
+
+    struct Nobody;
+
+    impl Directory for Nobody {
+        fn members(&self, _: u64, _: usize) -> Vec<PersonId> {
+            Vec::new()
+        }
+    }
+
+    /// What it holds on to would meet that of the next attempt.
+    #[tokio::test]
+    async fn nothing_of_an_attempt_runs_when_it_has_ended() {
+        let view = View::of(Arc::new(MemoryStore::default()));
+        let fold = Fold::load(Partition(0), &view).unwrap();
+        let scope = Arc::new(Scope::new(view, Arc::new(Nobody)));
+        let (_, sets) = watch::channel(Arc::new(PluginSet {
+            version: 1,
+            plugins: Vec::new(),
+        }));
+        let config = Config {
+            message_bytes: 4096,
+            batch: 64,
+            rooms: 1,
+            name_hold: Duration::ZERO,
+            window: 1,
+            read_back: Duration::ZERO,
+            retain_age: Duration::ZERO,
+            retain_bytes: 0,
+            own_thread: true,
+        };
+        let chain = Chain::new(sets, scope.clone(), 64);
+        let attempt = Attempt::begin(fold, scope.clone(), chain, config, 1);
+        let mut executor = Executor::start(attempt, true, "partition-0".into()).unwrap();
+
+        let (decided, ending) = scope.with_view(|_| {
+            // It has to wait for the scope that this test holds.
+            let decided = executor.submit(Job::Timers(0, Step(0)));
+            let mut ending = Box::pin(executor.end());
+            assert!(ending.as_mut().now_or_never().is_none(), "it still runs");
+            (decided, ending)
+        });
+        ending.await;
+
+        assert!(decided.await.unwrap().is_ok());
+        assert_eq!(Arc::strong_count(&scope), 1);
+    }
+}
