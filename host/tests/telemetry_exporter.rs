@@ -3,11 +3,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Test code, also in helpers.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use chat_host::journal::memory::MemoryJournal;
+use chat_host::journal::{Journal, Log};
+use chat_host::rooms::Rooms;
+use chat_host::state::ids::{Offset, Partition};
+use chat_host::state::memory::MemoryStore;
 use chat_host::telemetry::exporter::Exporter;
 use chat_host::telemetry::health::{Health, Readiness};
 use chat_host::telemetry::metrics::Metrics;
+use chat_host::telemetry::observer::sample;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -124,4 +132,37 @@ async fn a_taken_port_is_told_with_its_address() {
         told.contains(&host.address.to_string()) && told.contains("--metrics"),
         "{told}"
     );
+}
+
+/// Also where nobody decides anything, and so nobody tells of it.
+#[tokio::test(start_paused = true)]
+async fn the_lag_rises_where_a_partition_stands_still() {
+    let journal = Arc::new(MemoryJournal::new(2));
+    let rooms = Arc::new(Rooms::open(Arc::new(MemoryStore::default()), 2).unwrap());
+    let (metrics, drain) = (Metrics::new(), CancellationToken::new());
+    let sampling = tokio::spawn(sample(
+        metrics.clone(),
+        journal.clone(),
+        rooms,
+        Arc::default(),
+        drain.clone(),
+    ));
+    for waiting in [3, 5] {
+        while journal.end(Partition(1), Log::Ingress) < Offset(waiting) {
+            let record = vec![Bytes::from_static(b"record")];
+            let appending = journal.append(Partition(1), Log::Ingress, record);
+            appending.unwrap().await.unwrap().unwrap();
+        }
+        let expected = format!("chat_lag{{partition=\"1\"}} {waiting}\n");
+        let told = async {
+            while !metrics.text().contains(&expected) {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let told = timeout(Duration::from_secs(60), told).await;
+        assert!(told.is_ok(), "no {expected} in {}", metrics.text());
+        assert!(metrics.text().contains("chat_lag{partition=\"0\"} 0\n"));
+    }
+    drain.cancel();
+    sampling.await.unwrap();
 }

@@ -182,10 +182,10 @@ impl Gateway {
         named.join(", ")
     }
 
-    /// Whether messages can be taken now.
+    /// Whether messages can be taken now, and are delivered.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.drain.is_cancelled() && self.entrance.journal().is_writable()
+        !self.drain.is_cancelled() && self.entrance.journal().is_writable() && self.rooms.is_whole()
     }
 
     /// Counts a session in, for as long as what is returned lives.

@@ -1,7 +1,7 @@
-//! A journal in memory: for `--memory`, and the ground truth under the simulation's faulty one.
+//! A journal in memory: for `--memory`, and for tests of what stands on a journal.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -13,12 +13,16 @@ use crate::state::ids::{Offset, Partition};
 use crate::state::memory::MemoryStore;
 use crate::state::store::{Batch, Direction, Entries, Store};
 
-/// Logs in memory. A clone is the same journal.
-#[derive(Clone)]
+/// What both logs of all partitions may hold: what suits a disk would fill the memory. Their history is there once more,
+/// in the store.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Logs in memory.
 pub struct MemoryJournal {
     partitions: u16,
-    logs: Arc<BTreeMap<(Partition, Log), MemoryLog>>,
+    logs: BTreeMap<(Partition, Log), MemoryLog>,
     state: MemoryStore,
+    closed: AtomicBool,
 }
 
 struct MemoryLog {
@@ -30,6 +34,7 @@ struct MemoryLog {
 struct Records {
     map: BTreeMap<Offset, Bytes>,
     oldest: Offset,
+    bytes: u64,
 }
 
 impl MemoryJournal {
@@ -48,40 +53,10 @@ impl MemoryJournal {
             .collect();
         Self {
             partitions,
-            logs: Arc::new(logs),
+            logs,
             state: MemoryStore::default(),
+            closed: AtomicBool::new(false),
         }
-    }
-
-    /// Writes records, durable at once.
-    pub fn write(&self, partition: Partition, log: Log, records: &[Bytes]) {
-        let Some(memory) = self.logs.get(&(partition, log)) else {
-            return;
-        };
-        let mut held = memory.records.lock();
-        let mut end = *memory.end.borrow();
-        for record in records {
-            held.map.insert(end, record.clone());
-            end = end.next();
-        }
-        drop(held);
-        memory.end.send_replace(end);
-    }
-
-    /// All records of a log that are kept.
-    #[must_use]
-    pub fn all(&self, partition: Partition, log: Log) -> Vec<Entry> {
-        let Some(memory) = self.logs.get(&(partition, log)) else {
-            return Vec::new();
-        };
-        let held = memory.records.lock();
-        held.map
-            .iter()
-            .map(|(offset, bytes)| Entry {
-                offset: *offset,
-                bytes: bytes.clone(),
-            })
-            .collect()
     }
 
     async fn read_later(
@@ -143,7 +118,24 @@ impl Journal for MemoryJournal {
         log: Log,
         records: Vec<Bytes>,
     ) -> Result<Appending, AppendError> {
-        self.write(partition, log, &records);
+        if self.closed.load(Ordering::Acquire) {
+            return Err(AppendError::Refused("it is closed".into()));
+        }
+        let Some(memory) = self.logs.get(&(partition, log)) else {
+            let reason = format!("there is no partition {partition}");
+            return Err(AppendError::Refused(reason));
+        };
+        {
+            let mut held = memory.records.lock();
+            let mut end = *memory.end.borrow();
+            for record in records {
+                held.bytes += record.len() as u64;
+                held.map.insert(end, record);
+                end = end.next();
+            }
+            // Under the lock: of two that append at once, the later one's end is the later one.
+            memory.end.send_replace(end);
+        }
         let (done, appending) = oneshot::channel();
         // Nobody may wait for it.
         done.send(Ok(())).ok();
@@ -176,7 +168,8 @@ impl Journal for MemoryJournal {
         if let Some(memory) = self.logs.get(&(partition, log)) {
             let mut held = memory.records.lock();
             let kept = held.map.split_off(&below);
-            held.map = kept;
+            let gone = std::mem::replace(&mut held.map, kept);
+            held.bytes -= gone.values().map(|r| r.len() as u64).sum::<u64>();
             held.oldest = held.oldest.max(below);
         }
     }
@@ -201,14 +194,15 @@ impl Journal for MemoryJournal {
 
     fn bytes(&self) -> u64 {
         let logs = self.logs.values();
-        logs.map(|memory| {
-            let held = memory.records.lock();
-            held.map.values().map(|r| r.len() as u64).sum::<u64>()
-        })
-        .sum()
+        logs.map(|memory| memory.records.lock().bytes).sum()
+    }
+
+    fn most_bytes(&self) -> u64 {
+        MOST_BYTES
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
+        self.closed.store(true, Ordering::Release);
         Box::pin(std::future::ready(()))
     }
 }

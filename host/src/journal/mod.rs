@@ -140,6 +140,11 @@ pub trait Journal: Send + Sync + 'static {
     /// Bytes on disk, or nearly.
     fn bytes(&self) -> u64;
 
+    /// The most that is to be kept here, where that may be less than the operator allows.
+    fn most_bytes(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Ends what the journal runs on its own; appends after it are refused.
     fn close(&self) -> BoxFuture<'_, ()>;
 }

@@ -12,7 +12,7 @@ use crate::state::view::View;
 
 /// A record that lands so much later than its stamp is not taken: its gateway has long given it up.
 pub const LATE_MS: u64 = 60 * 60 * 1000;
-/// Claims without an outcome between them before the next record is withheld: it is what kills the owners.
+/// Claims without an outcome between them before the next record, or timer, is withheld: it is what kills the owners.
 pub const FRUITLESS_CLAIMS: u32 = 3;
 
 /// What admission says of a record.

@@ -40,7 +40,8 @@ impl Checkpoints {
             partition,
             known,
             age_ms: u64::try_from(config.retain_age.as_millis()).unwrap_or(u64::MAX),
-            bytes: config.retain_bytes / u64::from(journal.partitions().max(1)),
+            bytes: config.retain_bytes.min(journal.most_bytes())
+                / u64::from(journal.partitions().max(1)),
             journal,
         }
     }
@@ -156,5 +157,45 @@ impl Checkpoints {
             }
             self.known.remove(0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::journal::memory::MemoryJournal;
+
+    /// The default of 10 GiB is meant for a disk.
+    #[test]
+    fn a_journal_in_memory_keeps_what_memory_can_hold() {
+        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new(4));
+        let config = Config {
+            message_bytes: 4096,
+            batch: 64,
+            rooms: 100,
+            name_hold: Duration::ZERO,
+            window: 4096,
+            read_back: Duration::from_secs(30),
+            retain_age: Duration::from_secs(1 << 30),
+            retain_bytes: 10 << 30,
+            own_thread: false,
+        };
+        let mut checkpoints = Checkpoints::load(journal, Partition(0), &config);
+        checkpoints.known.push(CheckpointManifest {
+            outcomes: 1,
+            ..CheckpointManifest::default()
+        });
+        let at = |log_bytes| PartitionState {
+            next_outcome: 2,
+            log_bytes,
+            ..PartitionState::default()
+        };
+        let share = 64 << 20;
+        assert!(!checkpoints.is_due(&at(share / STEPS - 1)));
+        assert!(checkpoints.is_due(&at(share / STEPS)));
+        assert!(checkpoints.floor(&at(share - 1)).is_none());
+        assert!(checkpoints.floor(&at(share)).is_some());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::admission::FRUITLESS_CLAIMS;
 use super::attempt::{Attempt, Decisions};
 use super::effects::{self, By};
 use super::scope::At;
@@ -9,15 +10,24 @@ use super::segment::{Draft, Item, Planned};
 use crate::plugin::Timer;
 use crate::proto::log::v1::{self as log, IngressCause, Verdict, change, outcome::Cause};
 use crate::state::fold::FoldError;
-use crate::state::ids::{PersonId, RoomId};
+use crate::state::ids::{Partition, PersonId, RoomId};
 use crate::state::keys::{self, HEAD, Key, Tag};
 use crate::state::store::StoreError;
+use crate::state::view::View;
+
+/// The timer that is due next.
+///
+/// # Errors
+/// Where the store fails.
+pub(super) fn next_timer(view: &View, partition: Partition) -> Result<Option<Due>, StoreError> {
+    let prefix = Key::of(partition, Tag::TimerDue).end();
+    Ok(view.prefixed(&prefix, 1)?.first().map(|(key, _)| due(key)))
+}
 
 impl Attempt {
     pub(super) fn next_timer(&self) -> Result<Option<Due>, StoreError> {
-        let prefix = Key::of(self.fold.partition(), Tag::TimerDue).end();
-        let found = self.scope.with_view(|view| view.prefixed(&prefix, 1))?;
-        Ok(found.first().map(|(key, _)| due(key)))
+        let partition = self.fold.partition();
+        self.scope.with_view(|view| next_timer(view, partition))
     }
 
     pub(super) fn fire(
@@ -52,9 +62,12 @@ impl Attempt {
             delay: Duration::from_millis(state.delay_ms),
             data: state.data.to_vec(),
         };
-        let mut draft = match self.chain.fired(&due.plugin, at, &timer) {
-            None => Draft::only(Verdict::Handled, "its plugin is not loaded"),
-            Some(Ok(effects)) => {
+        let kills = self.fold.state().fruitless_claims > FRUITLESS_CLAIMS;
+        let fired = (!kills).then(|| self.chain.fired(&due.plugin, at, &timer));
+        let mut draft = match fired {
+            None => given_up(&due.plugin),
+            Some(None) => Draft::only(Verdict::Handled, "its plugin is not loaded"),
+            Some(Some(Ok(effects))) => {
                 let by = By {
                     plugin: &due.plugin,
                     person: false,
@@ -69,7 +82,7 @@ impl Attempt {
                     effects,
                 )?
             }
-            Some(Err(failure)) => {
+            Some(Some(Err(failure))) => {
                 let mut draft = Draft::only(Verdict::Handled, "its plugin failed");
                 draft.failures.push(*failure);
                 draft
@@ -90,6 +103,21 @@ impl Attempt {
         });
         self.conclude(cause, time_ms, draft, decisions)
     }
+}
+
+/// What stands for a timer that ends its owners: it is over, and on record.
+fn given_up(plugin: &str) -> Draft {
+    let reason = "the server failed at this timer again and again";
+    let mut draft = Draft::only(Verdict::Handled, reason);
+    draft.failures.push(log::Failure {
+        plugin: plugin.to_owned(),
+        role: "timers".into(),
+        kind: "host".into(),
+        detail: reason.into(),
+        policy: "withhold".into(),
+        ..log::Failure::default()
+    });
+    draft
 }
 
 /// A timer's place in the index.

@@ -1,11 +1,11 @@
 //! Effects: what a command or a timer asks for, made into changes.
 //!
-//! What they say is formatted and reviewed, not moderated, and never parsed as a command.
+//! What they say is formatted and reviewed, not moderated, and never parsed as a command; a topic is reviewed as it is.
 
 use std::time::Duration;
 
 use super::body::shown;
-use super::chain::Chain;
+use super::chain::{Chain, Judged};
 use super::requests::person_named;
 use super::scope::{At, Scope};
 use super::segment::{Draft, Item, Planned};
@@ -90,7 +90,7 @@ pub fn draft(
                     body: Some(body),
                 }),
             ),
-            (Effect::Topic(topic), _) => {
+            (Effect::Topic(topic), Some(_)) => {
                 visible = true;
                 draft
                     .planned
@@ -155,7 +155,8 @@ pub fn draft(
                 | Effect::Act(_)
                 | Effect::Notice(_)
                 | Effect::Whisper { .. }
-                | Effect::Reply(_),
+                | Effect::Reply(_)
+                | Effect::Topic(_),
                 None,
             ) => {}
         }
@@ -172,28 +173,45 @@ fn lay_out(
     at: At,
     by: By<'_>,
     effects: &[Effect],
-) -> (Vec<FormatItem>, Vec<super::chain::Judged>) {
-    let mut items: Vec<FormatItem> = effects
+) -> (Vec<FormatItem>, Vec<Judged>) {
+    let (mut items, styled): (Vec<FormatItem>, Vec<bool>) = effects
         .iter()
-        .filter_map(text_of)
-        .map(|text| FormatItem {
-            room: item.room.0,
-            sender: if by.person { item.person.0 } else { 0 },
-            body: TextBody::Plain(text.to_owned()),
+        .filter_map(|effect| {
+            let item = FormatItem {
+                room: item.room.0,
+                sender: if by.person { item.person.0 } else { 0 },
+                body: TextBody::Plain(text_of(effect)?.to_owned()),
+            };
+            // A topic is shown as it is; it is reviewed like all that members read.
+            Some((item, !matches!(effect, Effect::Topic(_))))
         })
+        .unzip();
+    let mut bodies: Vec<FormatItem> = items
+        .iter()
+        .zip(&styled)
+        .filter(|(_, styled)| **styled)
+        .map(|(item, _)| item.clone())
         .collect();
-    let ats = vec![at; items.len()];
-    let formatted = chain.format(&ats, &mut items);
-    let reviewed = chain.review(&ats, &items);
-    let judged = formatted
-        .into_iter()
-        .zip(reviewed)
-        .map(|(mut formatted, reviewed)| {
-            formatted.failures.extend(reviewed.failures);
-            formatted.stopped = formatted.stopped.or(reviewed.stopped);
-            formatted
-        })
+    let formatted = chain.format(&vec![at; bodies.len()], &mut bodies);
+    let mut formatted = formatted.into_iter().zip(bodies);
+    let mut judged: Vec<Judged> = items
+        .iter_mut()
+        .zip(styled)
+        .map(
+            |(item, styled)| match styled.then(|| formatted.next()).flatten() {
+                Some((judged, body)) => {
+                    *item = body;
+                    judged
+                }
+                None => Judged::default(),
+            },
+        )
         .collect();
+    let reviewed = chain.review(&vec![at; items.len()], &items);
+    for (judged, reviewed) in judged.iter_mut().zip(reviewed) {
+        judged.failures.extend(reviewed.failures);
+        judged.stopped = judged.stopped.take().or(reviewed.stopped);
+    }
     (items, judged)
 }
 
@@ -203,6 +221,7 @@ fn text_of(effect: &Effect) -> Option<&str> {
         | Effect::Act(text)
         | Effect::Notice(text)
         | Effect::Reply(text)
+        | Effect::Topic(text)
         | Effect::Whisper { text, .. } => Some(text),
         _ => None,
     }

@@ -55,10 +55,8 @@ pub trait Directory: Send + Sync {
 
 /// What the pipeline tells of its work, for metrics. Calls are cheap and frequent.
 pub trait Observer: Send + Sync {
-    /// A batch of records was decided in so long.
+    /// So many records are decided durably, so long after the first of them was durable itself.
     fn decided(&self, records: usize, time: Duration);
-    /// So many ingress records of this partition are not yet decided.
-    fn lag(&self, partition: u16, records: u64);
 }
 
 /// An observer that looks away.
@@ -66,7 +64,6 @@ pub struct Unobserved;
 
 impl Observer for Unobserved {
     fn decided(&self, _: usize, _: Duration) {}
-    fn lag(&self, _: u16, _: u64) {}
 }
 
 /// A shared observer.

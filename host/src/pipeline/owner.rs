@@ -20,6 +20,7 @@ use tracing::{debug, info, warn};
 use super::attempt::{Attempt, Decisions};
 use super::chain::Chain;
 use super::checkpoints::Checkpoints;
+use super::due::next_timer;
 use super::executor::{Decided, Executor, Job};
 use super::scope::Scope;
 use super::{Config, Directory, Observing};
@@ -38,6 +39,8 @@ const READ_BYTES: usize = 256 * 1024;
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// How long a claim may take to be read back.
 const CLAIM: Duration = Duration::from_secs(10);
+/// Ends of the ingress log that are remembered for the metrics; beyond that, what waits seems a little younger.
+const ENDS: usize = 256;
 /// How often retention is thought of.
 const RETENTION: Duration = Duration::from_secs(5);
 
@@ -132,9 +135,10 @@ impl Owner {
         }
         match self.begin(&nonce) {
             Ok((executor, fold)) => {
-                Run::new(self, executor, &fold, nonce)
-                    .until_ended(drain)
-                    .await
+                let mut run = Run::new(self, executor, &fold, nonce);
+                let ended = run.until_ended(drain).await;
+                run.executor.end().await;
+                ended
             }
             Err(ended) => ended,
         }
@@ -146,13 +150,18 @@ impl Owner {
             let state = self.folded.borrow_and_update();
             (state.generation + 1, Offset(state.next_ingress))
         };
-        let backlog = self.around.journal.end(self.partition, Log::Ingress) > next_ingress;
+        let now_ms = self.around.world.now_ms();
+        let view = View::of(self.around.store.clone());
+        let timer =
+            next_timer(&view, self.partition).map_err(|error| Ended::Failed(error.to_string()))?;
+        let backlog = self.around.journal.end(self.partition, Log::Ingress) > next_ingress
+            || timer.is_some_and(|timer| timer.due_ms <= now_ms);
         let record = Record {
             version: ENCODING,
             record: Some(record::Record::Claim(Claim {
                 generation,
                 nonce: nonce.to_vec().into(),
-                time_ms: self.around.world.now_ms(),
+                time_ms: now_ms,
                 run: self.around.run.to_vec().into(),
                 backlog,
             })),
@@ -212,6 +221,13 @@ impl Owner {
     }
 }
 
+/// How many records were decided together, and since when they had waited.
+#[derive(Clone, Copy)]
+struct Answers {
+    records: usize,
+    since: Instant,
+}
+
 /// The loop of one attempt.
 struct Run<'a> {
     owner: &'a mut Owner,
@@ -225,9 +241,13 @@ struct Run<'a> {
     /// When each group of steps was appended, oldest first.
     undone: VecDeque<(Step, Instant)>,
     appends: FuturesOrdered<Appending>,
+    /// What each of them holds: so many answers to records, the first of which was durable then.
+    answers: VecDeque<Answers>,
     deciding: Option<oneshot::Receiver<Decided>>,
-    began: Instant,
-    records: usize,
+    /// What is being decided.
+    asked: Answers,
+    /// Where the ingress log ended at some moments, oldest first: what lay below was durable then.
+    ends: VecDeque<(Offset, Instant)>,
     next_timer_ms: Option<u64>,
     checkpoints: Checkpoints,
     retention: Instant,
@@ -245,9 +265,13 @@ impl<'a> Run<'a> {
             decided: fold.step(),
             undone: VecDeque::new(),
             appends: FuturesOrdered::new(),
+            answers: VecDeque::new(),
             deciding: None,
-            began: now,
-            records: 0,
+            asked: Answers {
+                records: 0,
+                since: now,
+            },
+            ends: VecDeque::new(),
             // Asks for the timers first, which also tells when the next one is due.
             next_timer_ms: Some(0),
             checkpoints,
@@ -259,7 +283,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn until_ended(mut self, drain: &CancellationToken) -> Ended {
+    async fn until_ended(&mut self, drain: &CancellationToken) -> Ended {
         debug!(partition = %self.owner.partition, generation = self.generation, "partition claimed");
         let journal = self.owner.around.journal.clone();
         let partition = self.owner.partition;
@@ -294,6 +318,7 @@ impl<'a> Run<'a> {
                     }
                 }
                 Some(appended) = self.appends.next(), if !self.appends.is_empty() => {
+                    let answers = self.answers.pop_front();
                     let failed = match appended {
                         Ok(Ok(())) => None,
                         Ok(Err(error)) => Some(error.to_string()),
@@ -301,6 +326,9 @@ impl<'a> Run<'a> {
                     };
                     if let Some(reason) = failed {
                         return Ended::Failed(reason);
+                    }
+                    if let Some(Answers { records, since }) = answers && records > 0 {
+                        self.owner.around.observer.decided(records, since.elapsed());
                     }
                 }
                 Some(()) = OptionFuture::from(deadline.map(sleep_until)) => {
@@ -356,36 +384,26 @@ impl<'a> Run<'a> {
     fn fire(&mut self) {
         let now_ms = self.owner.around.world.now_ms();
         let folded = Step(self.owner.folded.borrow().step);
-        self.began = Instant::now();
-        self.records = 0;
+        self.asked.records = 0;
         self.deciding = Some(self.executor.submit(Job::Timers(now_ms, folded)));
     }
 
     fn decide(&mut self, mut entries: Vec<Entry>) {
         entries.truncate(self.window().max(1));
-        if let Some(last) = entries.last() {
+        if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
+            self.asked = Answers {
+                records: entries.len(),
+                since: self.durable_since(first.offset),
+            };
             self.next = last.offset.next();
         }
         let folded = Step(self.owner.folded.borrow().step);
-        self.began = Instant::now();
-        self.records = entries.len();
         self.deciding = Some(self.executor.submit(Job::Records(entries, folded)));
     }
 
     fn append(&mut self, decisions: Decisions) -> Result<(), Ended> {
-        let observer = &self.owner.around.observer;
-        if self.records > 0 {
-            observer.decided(self.records, self.began.elapsed());
-        }
         let partition = self.owner.partition;
         let journal = &self.owner.around.journal;
-        observer.lag(
-            partition.0,
-            journal
-                .end(partition, Log::Ingress)
-                .0
-                .saturating_sub(self.next.0),
-        );
         self.next_timer_ms = decisions.next_timer_ms;
         self.decided = decisions.step;
         if decisions.records.is_empty() {
@@ -395,8 +413,25 @@ impl<'a> Run<'a> {
             .append(partition, Log::Outcomes, decisions.records)
             .map_err(|error| Ended::Failed(error.to_string()))?;
         self.appends.push_back(appending);
+        self.answers.push_back(self.asked);
         self.undone.push_back((decisions.step, Instant::now()));
         Ok(())
+    }
+
+    /// Since when the record at `first`, which was just read, has been durable: as long as is known. An owner that keeps
+    /// up reads it at once; one that is behind has seen the log's end beyond it before.
+    fn durable_since(&mut self, first: Offset) -> Instant {
+        let now = Instant::now();
+        while self.ends.front().is_some_and(|(end, _)| *end <= first) {
+            self.ends.pop_front();
+        }
+        let since = self.ends.front().map_or(now, |(_, at)| *at);
+        let partition = self.owner.partition;
+        let end = self.owner.around.journal.end(partition, Log::Ingress);
+        if self.ends.len() < ENDS && self.ends.back().is_none_or(|(last, _)| *last < end) {
+            self.ends.push_back((end, now));
+        }
+        since
     }
 
     /// The tail has moved on.
@@ -443,6 +478,10 @@ impl<'a> Run<'a> {
                 )
                 .map_err(|error| Ended::Failed(error.to_string()))?;
             self.appends.push_back(appending);
+            self.answers.push_back(Answers {
+                records: 0,
+                since: self.retention,
+            });
         }
         // The state must stand still for a moment: decide nothing until what is under way has been folded.
         self.wants_checkpoint = self.checkpoints.is_due(&state);

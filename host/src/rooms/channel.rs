@@ -10,6 +10,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::ring::{Ring, Taken};
+use super::wakers::{Place, Wakers};
 use crate::proto::v1::{self, server_frame::Frame};
 use crate::state::frame::framed;
 use crate::state::ids::{Partition, PersonId, RoomId, Sequence};
@@ -52,7 +53,7 @@ pub struct Channel {
 
 struct Inner {
     ring: Ring,
-    waiting: Vec<Waker>,
+    waiting: Wakers,
     /// Who is here, with how many sessions: a view.
     members: BTreeMap<String, (PersonId, usize)>,
     count: usize,
@@ -80,7 +81,7 @@ impl Channel {
             name,
             inner: Mutex::new(Inner {
                 ring: Ring::after(head),
-                waiting: Vec::new(),
+                waiting: Wakers::default(),
                 members: BTreeMap::new(),
                 count: 0,
                 changed: false,
@@ -120,28 +121,45 @@ impl Channel {
             let mut inner = self.inner.lock();
             inner.ring.publish(first, events);
             self.version.fetch_add(1, Ordering::AcqRel);
-            std::mem::take(&mut inner.waiting)
+            inner.waiting.take()
         };
-        for waker in waiting {
-            waker.wake();
-        }
+        waiting.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// What there is from `next` on. Where there is nothing, `waker` is woken at the next change.
+    /// What there is from `next` on. Where there is nothing, `waker` is woken at the next change; `place` is the reader's,
+    /// who must [`Channel::stop_waiting`] when it goes.
     #[must_use]
-    pub fn look(&self, next: Sequence, presence_seen: u64, waker: &Waker) -> Found {
+    pub fn look(
+        &self,
+        next: Sequence,
+        presence_seen: u64,
+        place: &mut Option<Place>,
+        waker: &Waker,
+    ) -> Found {
         let mut inner = self.inner.lock();
         let taken = inner.ring.take(next);
         let presence = (inner.presence.0 > presence_seen)
             .then(|| (inner.presence.0, inner.presence.1.clone()));
         if taken == Taken::Nothing && presence.is_none() {
-            inner.waiting.push(waker.clone());
+            *place = Some(inner.waiting.wait(*place, waker));
         }
         Found {
             taken,
             presence,
             version: self.version(),
         }
+    }
+
+    /// The reader in this place has gone.
+    pub fn stop_waiting(&self, place: Place) {
+        self.inner.lock().waiting.leave(place);
+    }
+
+    /// How many readers wait, and how many places are kept for them.
+    #[cfg(test)]
+    pub fn waiting(&self) -> (usize, usize) {
+        let inner = self.inner.lock();
+        (inner.waiting.waiting(), inner.waiting.places())
     }
 
     /// Somebody enters; refused where `limit` sessions are here.
@@ -212,11 +230,9 @@ impl Channel {
             let mut inner = self.inner.lock();
             inner.presence = (inner.presence.0 + 1, frame);
             self.version.fetch_add(1, Ordering::AcqRel);
-            std::mem::take(&mut inner.waiting)
+            inner.waiting.take()
         };
-        for waker in waiting {
-            waker.wake();
-        }
+        waiting.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// The number of the newest members' frame.

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::channel::Channel;
 use super::ring::Taken;
+use super::wakers::Place;
 use crate::state::ids::Sequence;
 use crate::state::store::{Direction, Entries, Store, StoreError};
 
@@ -23,6 +24,8 @@ pub struct Cursor {
     presence_seen: u64,
     /// The channel's version at the last look that found nothing, and who it will wake.
     idle_at: Option<(u64, Waker)>,
+    /// Where it waits, or has waited last.
+    place: Option<Place>,
     reading: Option<BoxFuture<'static, Result<Entries, StoreError>>>,
     with_presence: bool,
 }
@@ -53,6 +56,7 @@ impl Cursor {
             store,
             next,
             idle_at: None,
+            place: None,
             reading: None,
             with_presence,
         }
@@ -92,7 +96,9 @@ impl Cursor {
             } else {
                 u64::MAX
             };
-            let found = self.channel.look(self.next, seen, cx.waker());
+            let found = self
+                .channel
+                .look(self.next, seen, &mut self.place, cx.waker());
             match found.taken {
                 Taken::Frames(bytes, after) => {
                     self.idle_at = None;
@@ -140,5 +146,68 @@ impl Cursor {
         }
         self.next = Sequence(self.next.0 + count);
         Given::Frames(frames.freeze(), count)
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.channel.stop_waiting(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rooms::channel::Source;
+    use crate::state::ids::{Partition, PersonId, RoomId};
+    use crate::state::memory::MemoryStore;
+
+    fn reader(channel: &Arc<Channel>) -> Cursor {
+        let store = Arc::new(MemoryStore::default());
+        let mut cursor = Cursor::new(channel.clone(), store, channel.head().next(), true);
+        let given = cursor.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(given.is_pending(), "{given:?}");
+        cursor
+    }
+
+    /// A quiet room that people open and close for ever must not grow.
+    #[test]
+    fn readers_that_go_leave_nothing_behind() {
+        for source in [
+            Source::Room(RoomId(Partition(0).id(1))),
+            Source::Private(Partition(0), PersonId(7)),
+        ] {
+            let channel = Arc::new(Channel::new(source, "quiet".into(), Sequence(0)));
+            let stays = reader(&channel);
+            for _ in 0..1000 {
+                drop((reader(&channel), reader(&channel)));
+            }
+            assert_eq!(channel.waiting(), (1, 3), "{source:?}");
+            drop(stays);
+            assert_eq!(channel.waiting().0, 0, "{source:?}");
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_polled_again_and_again_waits_once() {
+        let source = Source::Room(RoomId(Partition(0).id(1)));
+        let channel = Arc::new(Channel::new(source, "lobby".into(), Sequence(0)));
+        let mut reader = reader(&channel);
+        for published in 1..=3 {
+            channel.publish(Sequence(published), &[Bytes::from_static(b"event")]);
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(matches!(
+                reader.poll(&mut cx),
+                Poll::Ready(Given::Frames(_, 1))
+            ));
+            // Another waker each time: the task has moved.
+            let other = futures_util::task::noop_waker();
+            for waker in [Waker::noop(), &other] {
+                assert!(reader.poll(&mut Context::from_waker(waker)).is_pending());
+            }
+            assert_eq!(channel.waiting(), (1, 1));
+        }
     }
 }

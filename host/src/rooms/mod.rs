@@ -9,8 +9,10 @@ mod rebuild;
 pub mod ring;
 mod tail;
 pub mod waiting;
+pub mod wakers;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -41,6 +43,8 @@ pub struct Rooms {
     /// Where each partition's tail has come to.
     folded: Vec<watch::Sender<Arc<PartitionState>>>,
     waiting: Waiting,
+    /// A tail can't fold on: part of what is decided is not delivered here.
+    standing_still: AtomicBool,
 }
 
 impl Rooms {
@@ -61,6 +65,7 @@ impl Rooms {
             channels: Mutex::default(),
             folded,
             waiting: Waiting::default(),
+            standing_still: AtomicBool::new(false),
         })
     }
 
@@ -94,6 +99,17 @@ impl Rooms {
         partition: Partition,
     ) -> Option<&watch::Sender<Arc<PartitionState>>> {
         self.folded.get(usize::from(partition.0))
+    }
+
+    /// Whether every partition is followed. One that stands still does so until the host is started again.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.standing_still.load(Ordering::Relaxed)
+    }
+
+    /// A partition's tail can't fold on.
+    pub(crate) fn stand_still(&self) {
+        self.standing_still.store(true, Ordering::Relaxed);
     }
 
     /// Where a room's messages go.

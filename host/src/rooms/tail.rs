@@ -118,6 +118,7 @@ impl Tail {
                     }
                     FollowError::Stop(reason) => {
                         error!(partition = %self.partition, %reason, "this host can't fold on; the partition stands still");
+                        self.rooms.stand_still();
                         drain.cancelled().await;
                         return;
                     }

@@ -66,12 +66,7 @@ pub fn apply_all(
             change::Change::Attached(attached) => attached_name(view, partition, state, attached)?,
             change::Change::Detached(detached) => detached_name(view, partition, state, &detached)?,
             change::Change::RunBegun(run) => run_begun(view, partition, state, &run)?,
-            change::Change::Muted(muted) => {
-                let key = keys::mute(RoomId(muted.room), PersonId(muted.person));
-                let until = (muted.until_ms > 0)
-                    .then(|| Bytes::copy_from_slice(&muted.until_ms.to_be_bytes()));
-                view.put(key, until);
-            }
+            change::Change::Muted(muted) => set_mute(view, &muted)?,
             change::Change::TimerSet(timer) => set_timer(view, timer)?,
             change::Change::TimerRemoved(timer) => {
                 remove_timer(view, timer.room, &timer.plugin, &timer.key)?;
@@ -242,6 +237,22 @@ fn run_begun(
             }
         }
     }
+    Ok(())
+}
+
+fn set_mute(view: &mut View, muted: &log::Muted) -> Result<(), StoreError> {
+    let room = RoomId(muted.room);
+    let partition = Partition::that_made(room.0);
+    let key = keys::mute(room, PersonId(muted.person));
+    let ends = |until_ms| keys::by_time(partition, keys::Tag::MuteExpiry, until_ms, &key);
+    if let Some(old) = view.get(&key)? {
+        view.put(ends(keys::number_at(&old, 0)), None);
+    }
+    let until = (muted.until_ms > 0).then(|| Bytes::copy_from_slice(&muted.until_ms.to_be_bytes()));
+    if until.is_some() {
+        view.put(ends(muted.until_ms), Some(Bytes::new()));
+    }
+    view.put(key, until);
     Ok(())
 }
 

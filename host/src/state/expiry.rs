@@ -38,6 +38,7 @@ pub fn expire(
         (Tag::LaneAge, Tag::Lane, LANE_MS),
         (Tag::RetryAge, Tag::Retry, RETRY_MS),
         (Tag::PluginExpiry, Tag::Plugin, 0),
+        (Tag::MuteExpiry, Tag::Mute, 0),
     ] {
         let from = Key::of(partition, index)
             .number(since.saturating_sub(keep_ms))

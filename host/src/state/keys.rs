@@ -40,6 +40,8 @@ pub enum Tag {
     PluginSize = 15,
     /// A person's last private number.
     PrivateHead = 16,
+    /// Mutes by the time they end.
+    MuteExpiry = 17,
     /// A room's events. From here on: history, which is no part of a checkpoint.
     Event = 32,
     /// A person's private events.

@@ -191,3 +191,47 @@ fn a_floor_forgets_the_events_below_it() {
     let folded = log.add(record::Record::Floor(past_the_end)).unwrap();
     assert!(matches!(folded, Folded::Dropped), "{folded:?}");
 }
+
+#[test]
+fn a_mute_goes_when_its_time_is_over_and_not_before() {
+    let mut log = Log::new();
+    log.claim(1, b"n");
+    let room = super::ids::RoomId(P.id(1));
+    let muted = |until_ms| {
+        change::Change::Muted(crate::proto::log::v1::Muted {
+            room: room.0,
+            person: 7,
+            until_ms,
+        })
+    };
+    let mut step = 0;
+    let mut at = |log: &mut Log, time_ms: u64, change: Option<change::Change>| {
+        step += 1;
+        let mut outcome = outcome(1, b"n", step);
+        outcome.time_ms = time_ms;
+        outcome.changes.extend(change.map(Change::from));
+        assert!(log.outcome(outcome));
+        let key = super::keys::mute(room, super::ids::PersonId(7));
+        let index = super::keys::Key::of(P, super::keys::Tag::MuteExpiry).end();
+        let ends = log.view.prefixed(&index, 10).unwrap().len();
+        (log.view.get(&key).unwrap().is_some(), ends)
+    };
+    assert_eq!(at(&mut log, 10_000, Some(muted(20_000))), (true, 1));
+    assert_eq!(
+        at(&mut log, 12_000, Some(muted(60_000))),
+        (true, 1),
+        "longer"
+    );
+    assert_eq!(
+        at(&mut log, 40_000, None),
+        (true, 1),
+        "its first end counts no more"
+    );
+    assert_eq!(at(&mut log, 61_000, None), (false, 0), "it is over");
+    assert_eq!(at(&mut log, 62_000, Some(muted(90_000))), (true, 1));
+    assert_eq!(
+        at(&mut log, 63_000, Some(muted(0))),
+        (false, 0),
+        "taken back"
+    );
+}

@@ -46,14 +46,21 @@ struct Inner {
 impl Histogram {
     /// Counts one duration.
     pub fn observe(&self, duration: Duration) {
+        self.observe_many(1, duration);
+    }
+
+    /// Counts one duration of so many things.
+    pub fn observe_many(&self, times: u64, duration: Duration) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let slot = BOUNDS.partition_point(|bound| *bound < nanos);
         self.0
             .counts
             .get(slot)
             .unwrap_or(&self.0.above)
-            .fetch_add(1, Relaxed);
-        self.0.sum_nanos.fetch_add(nanos, Relaxed);
+            .fetch_add(times, Relaxed);
+        self.0
+            .sum_nanos
+            .fetch_add(nanos.saturating_mul(times), Relaxed);
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Metrics {
     pub deliveries: Counter,
     /// From a message's arrival to its durability.
     pub append_seconds: Histogram,
-    /// From a message's durability to its outcome's.
+    /// From a message's durability to its outcome's; of what is decided together, as of the first.
     pub decision_seconds: Histogram,
     /// Applying a batch of outcomes to the store.
     pub fold_seconds: Histogram,

@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::metrics::Metrics;
 use crate::gateway;
 use crate::gateway::outbound::Deliveries;
-use crate::journal::Journal;
+use crate::journal::{Journal, Log};
 use crate::pipeline;
 use crate::plugin::{Blame, Stats};
 use crate::proto::log::v1::Verdict;
 use crate::rooms::{Rooms, TailObserver};
+use crate::state::ids::Partition;
 
 /// How often what is not counted as it happens is looked at.
 const SAMPLE: Duration = Duration::from_secs(1);
@@ -25,7 +26,6 @@ pub struct Observed {
     metrics: Metrics,
     verdicts: BTreeMap<i32, Counter>,
     refusals: BTreeMap<i32, Counter>,
-    lags: Vec<Gauge>,
 }
 
 impl Observed {
@@ -54,12 +54,13 @@ impl Observed {
             (tonic::Code::Unavailable, "UNAVAILABLE"),
         ]
         .map(|(code, word)| (code as i32, metrics.refused(word)));
+        // There from the first scrape on.
+        for partition in 0..partitions {
+            metrics.lag(u32::from(partition)).set(0);
+        }
         Self {
             verdicts: verdicts.into(),
             refusals: refusals.into(),
-            lags: (0..partitions)
-                .map(|partition| metrics.lag(u32::from(partition)))
-                .collect(),
             metrics,
         }
     }
@@ -93,14 +94,10 @@ impl gateway::Observer for Observed {
 }
 
 impl pipeline::Observer for Observed {
-    fn decided(&self, _: usize, time: Duration) {
-        self.metrics.decision_seconds.observe(time);
-    }
-
-    fn lag(&self, partition: u16, records: u64) {
-        if let Some(gauge) = self.lags.get(usize::from(partition)) {
-            gauge.set(signed(records));
-        }
+    fn decided(&self, records: usize, time: Duration) {
+        self.metrics
+            .decision_seconds
+            .observe_many(records as u64, time);
     }
 }
 
@@ -126,6 +123,9 @@ pub async fn sample(
 ) {
     let mut ticks = tokio::time::interval(SAMPLE);
     let mut seen = Seen::default();
+    let lags: Vec<(Partition, Gauge)> = (0..rooms.partitions())
+        .map(|partition| (Partition(partition), metrics.lag(u32::from(partition))))
+        .collect();
     loop {
         tokio::select! {
             biased;
@@ -135,8 +135,21 @@ pub async fn sample(
         metrics.rooms.set(signed(rooms.count()));
         metrics.journal_bytes.set(signed(journal.bytes()));
         metrics.store_bytes.set(signed(rooms.store().bytes()));
+        for (partition, lag) in &lags {
+            lag.set(signed(undecided(*partition, journal.as_ref(), &rooms)));
+        }
         seen.plugins(&metrics, &plugins);
     }
+}
+
+/// Ingress records that this host does not know to be decided. Looked at from outside, so that it rises also where the
+/// partition stands still.
+fn undecided(partition: Partition, journal: &dyn Journal, rooms: &Rooms) -> u64 {
+    let decided = rooms
+        .folded(partition)
+        .map_or(0, |folded| folded.borrow().next_ingress);
+    let end = journal.end(partition, Log::Ingress);
+    end.0.saturating_sub(decided)
 }
 
 /// What was counted already, by what it counts.

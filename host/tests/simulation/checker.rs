@@ -14,6 +14,9 @@ use prost::Message;
 use crate::member::{Record, Seen};
 use crate::replay::Replay;
 
+/// After so many claims that decided nothing, what comes next is taken for what ends the owners.
+const FRUITLESS_CLAIMS: u32 = 3;
+
 /// What the checker is given.
 pub struct Evidence {
     pub members: Vec<Record>,
@@ -464,7 +467,7 @@ impl Check<'_> {
         }
     }
 
-    /// Each timer that was set fired once.
+    /// Each timer that was set fired once, or was given up for good reason.
     fn timers(&mut self) {
         let mut set = BTreeSet::new();
         for member in &self.evidence.members {
@@ -493,6 +496,21 @@ impl Check<'_> {
                     *fired.entry((room.clone(), key.to_owned())).or_default() += 1;
                 }
             }
+        }
+        for outcome in &self.evidence.replay.outcomes {
+            let Some((_, key)) = &outcome.timer else {
+                continue;
+            };
+            if !outcome.reason.contains("again and again") {
+                continue;
+            }
+            let fruitless = outcome.fruitless;
+            if fruitless <= FRUITLESS_CLAIMS {
+                self.wrong.push(format!(
+                    "the timer {key} was given up after {fruitless} claims"
+                ));
+            }
+            set.retain(|(_, set)| set != key);
         }
         for timer in &set {
             let times = fired.remove(timer).unwrap_or(0);

@@ -35,7 +35,8 @@ const WORDS: &str = r#"{"entries": [
     {"text": "vanish", "action": "discard"}
 ]}"#;
 
-struct Blind;
+/// Looks away.
+pub struct Blind;
 
 impl TailObserver for Blind {
     fn folded(&self, _: Verdict) {}

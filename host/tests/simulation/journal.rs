@@ -22,8 +22,16 @@ use crate::world::{Dice, Trouble};
 
 pub type Place = (Partition, Log);
 
-/// A defect that a test plants: what becomes of a record as it lands. `usize` is the host that wrote it.
-pub type Plant = Box<dyn FnMut(Place, usize, Bytes) -> Vec<Bytes> + Send>;
+/// A defect that a test plants; `usize` is the host.
+pub enum Plant {
+    /// What becomes of a record as it lands.
+    Landing(Landing),
+    /// What a host gets that reads a record.
+    Reading(Reading),
+}
+
+type Landing = Box<dyn FnMut(Place, usize, Bytes) -> Vec<Bytes> + Send>;
+type Reading = Box<dyn FnMut(Place, usize, &Entry) -> Bytes + Send>;
 
 /// What all hosts share.
 pub struct Disk(Mutex<Inner>);
@@ -332,6 +340,11 @@ impl Disk {
             });
         }
         if !entries.is_empty() {
+            if let Some(Plant::Reading(plant)) = inner.plant.as_mut() {
+                for entry in &mut entries {
+                    entry.bytes = plant(place, host, entry);
+                }
+            }
             return Poll::Ready(Ok(entries));
         }
         match wait {
@@ -353,8 +366,8 @@ impl Inner {
     fn land(&mut self, place: Place, host: usize, records: &[Bytes]) {
         for record in records {
             let landing = match self.plant.as_mut() {
-                Some(plant) => plant(place, host, record.clone()),
-                None => vec![record.clone()],
+                Some(Plant::Landing(plant)) => plant(place, host, record.clone()),
+                _ => vec![record.clone()],
             };
             for record in landing {
                 if self.dice.chance(self.trouble.hole) {

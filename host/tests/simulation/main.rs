@@ -12,6 +12,7 @@
 
 mod checker;
 mod counter;
+mod decisions;
 mod faults;
 mod gate;
 mod host;
@@ -19,6 +20,7 @@ mod journal;
 mod member;
 #[path = "../plugin_support/native.rs"]
 mod native;
+mod partition;
 mod planted;
 mod replay;
 mod seeds;

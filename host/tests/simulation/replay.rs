@@ -55,6 +55,8 @@ pub struct Counted {
     /// The first event it made.
     pub sequence: u64,
     pub timer: Option<(u64, String)>,
+    /// Claims that had something to decide, and decided nothing, before it.
+    pub fruitless: u32,
     pub time_ms: u64,
 }
 
@@ -91,6 +93,7 @@ impl Replay {
         let mut unanswered = ingress.iter();
         for entry in outcomes {
             let mut view = View::of(base.clone());
+            let fruitless = fold.state().fruitless_claims;
             let folded = match fold.apply(&mut view, entry.offset, &entry.bytes) {
                 Ok(folded) => folded,
                 Err(error) => {
@@ -138,6 +141,7 @@ impl Replay {
                 reason: decided.answer.reason,
                 sequence: decided.answer.sequence.0,
                 timer: None,
+                fruitless,
                 time_ms: outcome.time_ms,
             };
             if outcome.verdict == i32::from(Verdict::Repeat) {
