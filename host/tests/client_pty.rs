@@ -173,3 +173,65 @@ fn without_a_server_the_state_is_shown_and_leaving_works() {
     assert_eq!(alice.ends(), 4);
     alice.finds_the_terminal_restored();
 }
+
+#[test]
+fn a_terminal_that_can_not_show_a_screen_gets_lines() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(data.path());
+    for (name, size, term) in [
+        ("alice", (90, 24), "dumb"),
+        ("bob", (0, 0), "xterm-256color"),
+    ] {
+        let mut person = Person::enters_at(size, term, name, &server.url, home.path());
+        person.sees("chat-host: in #lobby");
+        person.types("hello\r");
+        person.sees("You: hello");
+        person.types("/quit\r");
+        assert_eq!(person.ends(), 0, "{}", person.screen());
+    }
+}
+
+#[test]
+fn a_terminal_that_hangs_up_ends_the_client_in_order() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(data.path());
+    let pair = portable_pty::native_pty_system()
+        .openpty(portable_pty::PtySize {
+            rows: 24,
+            cols: 90,
+            pixel_width: 0,
+            pixel_height: 0,
+        })
+        .unwrap();
+    let mut command = portable_pty::CommandBuilder::new(client_support::PROGRAM);
+    command.args(["chat", "--name", "alice", "--server", &server.url]);
+    command.env("HOME", home.path());
+    command.env("TERM", "xterm-256color");
+    let mut client = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    let mut screen = vt100::Parser::new(24, 90, 0);
+    let mut output = pair.master.try_clone_reader().unwrap();
+    while !screen.screen().contents().contains("● online") {
+        let mut bytes = [0; 4096];
+        let read = std::io::Read::read(&mut output, &mut bytes).unwrap();
+        screen.process(&bytes[..read]);
+    }
+    drop(output);
+    drop(pair.master);
+    // 101 would be a panic.
+    let code = client.wait().unwrap().exit_code();
+    assert!(code == 0 || code == 1, "it ended with {code}");
+}
+
+#[test]
+fn the_keys_are_shown_on_demand() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(data.path());
+    let mut alice = Person::enters("alice", &server.url, home.path());
+    alice.sees("● online");
+    alice.sees("F1 shows the keys");
+    alice.types("\u{1b}OP");
+    alice.sees("Commands of the client");
+    alice.types("/QUIT\r");
+    assert_eq!(alice.ends(), 0);
+}

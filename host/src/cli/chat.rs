@@ -105,7 +105,10 @@ async fn chat(args: ChatArgs) -> Exit {
             Exit::Unreachable
         }
         Ok(End::Refused(refused)) => {
-            complain(&format!("{refused} of your messages were refused"));
+            let were = if refused == 1 { "was" } else { "were" };
+            complain(&format!(
+                "{refused} of your messages {were} withheld or refused"
+            ));
             Exit::Refused
         }
         Ok(End::Unreached) => {

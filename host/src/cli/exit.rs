@@ -108,7 +108,7 @@ pub fn name_taken(
             "somebody else has taken the name `{name}`{case} since you last used it, for a server gives a name up some time after its last session (60 s, unless its `name_hold_seconds` says otherwise): choose another with --name"
         ),
         Some(folder) => format!(
-            "the name `{name}`{case} is taken: choose another with --name, or, if it is yours, come from where you first used it, for its proof is not in {} here",
+            "the name `{name}`{case} is taken: choose another with --name, or, if it is yours, start where you first used it: its proof is not in {} here",
             folder.display()
         ),
         None => format!(

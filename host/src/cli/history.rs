@@ -114,7 +114,7 @@ fn words(status: &Status, args: &HistoryArgs) -> String {
     let words = status.message();
     match (status.code(), args.before, args.after) {
         (Code::OutOfRange, Some(before), _) => {
-            format!("nothing is kept before {before}: {words}")
+            format!("`--before {before}` is out of range: {words}")
         }
         (Code::OutOfRange, _, Some(after)) => {
             format!("what comes after {after} is not there: {words}")
