@@ -25,7 +25,7 @@ pub enum Entered {
 /// Tells what `text` is. Case does not matter to the client's own commands.
 #[must_use]
 pub fn entered(text: &str) -> Entered {
-    match text.trim().to_lowercase().as_str() {
+    match text.trim_end().to_lowercase().as_str() {
         _ if text.is_empty() => Entered::Nothing,
         "/quit" => Entered::Quit,
         "/keys" => Entered::Keys,
@@ -46,7 +46,8 @@ mod tests {
             ("/QUIT ", Entered::Quit),
             ("/Keys", Entered::Keys),
             ("/", Entered::LoneSlash),
-            (" / ", Entered::LoneSlash),
+            ("/ ", Entered::LoneSlash),
+            (" / ", Entered::Message),
             ("//", Entered::Message),
             ("/quit now", Entered::Message),
             ("quit", Entered::Message),

@@ -482,7 +482,7 @@ fn nothing_is_sent_that_can_not_be_read_or_is_no_command() {
     assert_eq!(seat.presses(KeyCode::Enter), Wish::Nothing);
     assert_eq!(seat.prompt.text(), "hi");
     let picture = seat.picture();
-    for words in ["20 columns", "5 rows", "19 x 6"] {
+    for words in ["20", "columns x 5 rows", "19 x 6"] {
         assert!(picture.contains(words), "{picture}");
     }
     let mut seat = Seat::new(80, 6);
