@@ -197,8 +197,8 @@ fn a_terminal_that_hangs_up_ends_the_client_in_order() {
     let server = Server::start(data.path());
     let pair = portable_pty::native_pty_system()
         .openpty(portable_pty::PtySize {
-            rows: 24,
-            cols: 90,
+            rows: 4,
+            cols: 19,
             pixel_width: 0,
             pixel_height: 0,
         })
@@ -209,9 +209,10 @@ fn a_terminal_that_hangs_up_ends_the_client_in_order() {
     command.env("TERM", "xterm-256color");
     let mut client = pair.slave.spawn_command(command).unwrap();
     drop(pair.slave);
-    let mut screen = vt100::Parser::new(24, 90, 0);
+    // While nothing can be written the cursor is hidden, and whoever shows it again may find that it can't be shown.
+    let mut screen = vt100::Parser::new(4, 19, 0);
     let mut output = pair.master.try_clone_reader().unwrap();
-    while !screen.screen().contents().contains("● online") {
+    while !screen.screen().contents().contains("too small") {
         let mut bytes = [0; 4096];
         let read = std::io::Read::read(&mut output, &mut bytes).unwrap();
         screen.process(&bytes[..read]);

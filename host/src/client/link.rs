@@ -91,7 +91,9 @@ impl Server {
             None if format!("{status:?}").contains(NOT_HTTP2) => {
                 format!("{address} is not a chat-host ({words}); name another with --server")
             }
-            None => format!("the connection to {address} broke ({words})"),
+            None => {
+                format!("the connection to {address} broke ({words}); is a chat-host there?")
+            }
         })
     }
 }
