@@ -1,4 +1,4 @@
-//! The client in scripts: pipes, single messages, history, exit codes.
+//! The client in pipes.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,95 +10,8 @@
 mod client_support;
 mod plugin_support;
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-
-use client_support::{PATIENCE, Server, program};
-
-/// A client in a pipe.
-struct Pipe {
-    process: Child,
-    input: Option<ChildStdin>,
-    lines: Receiver<String>,
-}
-
-impl Pipe {
-    fn open(home: &Path, arguments: &[&str]) -> Self {
-        let mut process = program(home, arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (all, lines) = channel();
-        let errors = all.clone();
-        let stdout = BufReader::new(process.stdout.take().unwrap());
-        let stderr = BufReader::new(process.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            stdout
-                .lines()
-                .map_while(Result::ok)
-                .for_each(|l| drop(all.send(l)))
-        });
-        std::thread::spawn(move || {
-            stderr
-                .lines()
-                .map_while(Result::ok)
-                .for_each(|l| drop(errors.send(format!("stderr: {l}"))));
-        });
-        let input = process.stdin.take();
-        Self {
-            process,
-            input,
-            lines,
-        }
-    }
-
-    fn writes(&mut self, line: &str) {
-        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    /// Waits for a line that contains `text`.
-    fn reads(&self, text: &str) -> String {
-        let mut before = Vec::new();
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(line) => before.push(line),
-                Err(e) => panic!("no line with {text:?} ({e}), but {before:#?}"),
-            }
-        }
-    }
-
-    fn ends(&mut self) -> i32 {
-        self.input = None;
-        self.process.wait().unwrap().code().unwrap()
-    }
-}
-
-impl Drop for Pipe {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn runs(home: &Path, arguments: &[&str]) -> Output {
-    program(home, arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
+use client_support::pipe::{Pipe, err, out, runs};
+use client_support::{PATIENCE, Server};
 
 #[test]
 fn a_line_a_message_marked_as_ours_or_theirs() {
@@ -246,91 +159,48 @@ fn json_tells_every_step_of_a_message() {
 }
 
 #[test]
-fn a_message_sent_again_under_its_id_arrives_once() {
+fn a_server_with_new_data_is_entered_anew() {
     let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let server = Server::start(data.path());
-    for _ in 0..2 {
-        let sent = runs(
-            home.path(),
-            &[
-                "send",
-                "--name",
-                "alice",
-                "--server",
-                &server.url,
-                "--client-id",
-                "one",
-                "--wait",
-                "hello",
-            ],
-        );
-        assert_eq!(sent.status.code(), Some(0), "{}", err(&sent));
-        assert!(out(&sent).contains("delivered 1"), "{}", out(&sent));
-    }
-    let history = out(&runs(home.path(), &["history", "--server", &server.url]));
-    assert_eq!(history.lines().count(), 1, "{history}");
-    assert!(history.ends_with("] alice: hello\n"), "{history}");
-    let rooms = out(&runs(home.path(), &["rooms", "--server", &server.url]));
-    assert!(
-        rooms.lines().nth(1).unwrap().starts_with("lobby"),
-        "{rooms}"
-    );
+    let arguments = ["chat", "--name", "alice", "--server", &server.url];
+    let mut alice = Pipe::open(home.path(), &arguments);
+    alice.writes("one");
+    alice.reads("You: one");
+    let listen = server.address();
+    drop(server);
+    alice.reads("stderr: chat-host: not connected: no server at http://127.0.0.1:");
+    alice.writes("two");
+    let other = tempfile::tempdir().unwrap();
+    let _server = Server::start_at(other.path(), &listen);
+    alice.reads("stderr: chat-host: the room begins anew on the server");
+    alice.reads("You: two");
+    assert_eq!(alice.ends(), 0);
 }
 
 #[test]
-fn scripts_can_rely_on_the_exit_codes() {
-    let (data, home, other) = (
-        tempfile::tempdir().unwrap(),
-        tempfile::tempdir().unwrap(),
-        tempfile::tempdir().unwrap(),
-    );
+fn an_empty_pipe_shows_what_was_said_last() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let server = Server::start(data.path());
-    let url = server.url.clone();
-    let send = |home: &Path, url: &str, text: &str| {
-        runs(
-            home,
-            &[
-                "send",
-                "--name",
-                "alice",
-                "--timeout",
-                "1s",
-                "--server",
-                url,
-                text,
-            ],
-        )
-    };
-    assert_eq!(send(home.path(), &url, "hello").status.code(), Some(0));
-    let taken = send(other.path(), &url, "hello");
-    assert_eq!(taken.status.code(), Some(5), "{}", err(&taken));
-    assert!(
-        err(&taken).contains("choose another with --name"),
-        "{}",
-        err(&taken)
-    );
-    let mut impostor = Pipe::open(other.path(), &["chat", "--name", "alice", "--server", &url]);
-    impostor.writes("hello");
-    impostor.reads("choose another with --name");
-    assert_eq!(impostor.ends(), 5);
-    let refused = send(home.path(), &url, &"x".repeat(100_000));
-    assert_eq!(refused.status.code(), Some(3), "{}", err(&refused));
-    let refused = runs(
-        home.path(),
-        &["send", "--name", "no spaces", "--server", &url, "hello"],
-    );
-    assert_eq!(refused.status.code(), Some(3), "{}", err(&refused));
-    assert_eq!(
-        send(home.path(), "ftp://nowhere", "hello").status.code(),
-        Some(2)
-    );
-    drop(server);
-    let gone = send(home.path(), &url, "hello");
-    assert_eq!(gone.status.code(), Some(4), "{}", err(&gone));
-    assert_eq!(
-        runs(home.path(), &["history", "--server", &url])
-            .status
-            .code(),
-        Some(4)
-    );
+    for text in ["one", "two", "three"] {
+        let arguments = ["send", "--name", "alice", "--wait", "--server", &server.url];
+        let sent = runs(home.path(), &[&arguments[..], &[text]].concat());
+        assert_eq!(sent.status.code(), Some(0), "{}", err(&sent));
+    }
+    let arguments = [
+        "chat",
+        "--name",
+        "bob",
+        "--last",
+        "2",
+        "--server",
+        &server.url,
+    ];
+    let shown = runs(home.path(), &arguments);
+    assert_eq!(shown.status.code(), Some(0), "{}", err(&shown));
+    let lines = out(&shown);
+    let said: Vec<&str> = lines
+        .lines()
+        .map(|l| l.rsplit(' ').next().unwrap())
+        .collect();
+    assert_eq!(said, ["two", "three"]);
 }

@@ -173,3 +173,33 @@ fn without_a_server_the_state_is_shown_and_leaving_works() {
     assert_eq!(alice.ends(), 4);
     alice.finds_the_terminal_restored();
 }
+
+#[test]
+fn a_terminal_that_can_not_show_a_screen_gets_lines() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(data.path());
+    for (name, size, term) in [
+        ("alice", (90, 24), "dumb"),
+        ("bob", (0, 0), "xterm-256color"),
+    ] {
+        let mut person = Person::enters_at(size, term, name, &server.url, home.path());
+        person.sees("chat-host: in #lobby");
+        person.types("hello\r");
+        person.sees("You: hello");
+        person.types("/quit\r");
+        assert_eq!(person.ends(), 0, "{}", person.screen());
+    }
+}
+
+#[test]
+fn the_keys_are_shown_on_demand() {
+    let (data, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = Server::start(data.path());
+    let mut alice = Person::enters("alice", &server.url, home.path());
+    alice.sees("● online");
+    alice.sees("F1 shows the keys");
+    alice.types("\u{1b}OP");
+    alice.sees("Commands of the client");
+    alice.types("/QUIT\r");
+    assert_eq!(alice.ends(), 0);
+}

@@ -5,20 +5,23 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::{Exit, complain, name_taken};
+use super::time_limit::time_limit;
+use crate::client::address::Address;
 use crate::client::change::Stop;
 use crate::client::clock::Clock;
+use crate::client::link::Server;
 use crate::client::live::Live;
 use crate::client::plain::{self, End, Form};
+use crate::client::screen::{self, KEYS};
 use crate::client::session::Who;
 use crate::client::tokens::{Tokens, Visit};
-use crate::client::{link, screen};
 
 /// Chats in a room: full-screen on a terminal, line by line in a pipe.
 #[derive(Debug, clap::Args)]
+#[command(after_help = KEYS)]
 pub struct ChatArgs {
     /// Your name: 1 to 64 letters of any script, digits, `-`, `_` or `.`
     #[arg(long, short, env = "CHAT_NAME")]
@@ -34,8 +37,8 @@ pub struct ChatArgs {
         env = "CHAT_SERVER",
         value_name = "URL"
     )]
-    pub server: String,
-    /// A line a message also on a terminal
+    pub server: Address,
+    /// A line a message also on a terminal; so it is, too, where TERM is `dumb` or the terminal tells no size
     #[arg(long)]
     pub plain: bool,
     /// A JSON object an event, for programs
@@ -45,9 +48,9 @@ pub struct ChatArgs {
     /// terminal, 0 in a pipe]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub last: Option<u32>,
-    /// How long to wait at the end for what is not yet decided, e.g. 30s
-    #[arg(long, default_value = "30s", value_name = "TIME")]
-    pub timeout: SignedDuration,
+    /// How long to wait, at the end of a pipe, for the server and for what is not yet decided, e.g. 30s
+    #[arg(long, default_value = "30s", value_name = "TIME", value_parser = time_limit)]
+    pub timeout: Duration,
 }
 
 /// Runs until the person leaves.
@@ -56,13 +59,6 @@ pub async fn run(args: ChatArgs) -> ExitCode {
 }
 
 async fn chat(args: ChatArgs) -> Exit {
-    let channel = match link::channel(&args.server) {
-        Ok(channel) => channel,
-        Err(words) => {
-            complain(&words);
-            return Exit::Usage;
-        }
-    };
     let quit = match asked_to_end() {
         Ok(quit) => quit,
         Err(e) => {
@@ -74,31 +70,31 @@ async fn chat(args: ChatArgs) -> Exit {
         std::io::stdin().is_terminal(),
         std::io::stdout().is_terminal(),
     );
-    let full_screen = on_input && on_output && !args.plain && !args.json;
+    let full_screen =
+        on_input && on_output && !args.plain && !args.json && screen::terminal::is_usable();
     let usual = match (full_screen, on_output && !args.json) {
         (true, _) => 100,
         (false, true) => 20,
         (false, false) => 0,
     };
     let tokens = Tokens::of_this_person(&args.server);
-    let file = tokens.as_ref().map(|t| t.file(&args.name));
     let who = Who {
         name: args.name.clone(),
         visit: Visit::default(),
         room: args.room.clone(),
         last: args.last.unwrap_or(usual),
     };
-    let linger = Duration::try_from(args.timeout).unwrap_or_default();
-    let live = Live::new(channel.clone(), who, tokens);
+    let server = Server::at(args.server.clone());
+    let live = Live::new(server.clone(), who, tokens.clone());
     let ended = if full_screen {
-        screen::run(live, channel, &args.name, &args.room, quit).await
+        screen::run(live, server, &args.name, &args.room, quit).await
     } else {
         let form = if args.json {
             Form::Json
         } else {
             Form::Lines(Clock::local())
         };
-        plain::run(live, &form, linger, quit).await
+        plain::run(live, &form, args.timeout, quit).await
     };
     match ended {
         Ok(End::Done) => Exit::Done,
@@ -108,8 +104,27 @@ async fn chat(args: ChatArgs) -> Exit {
             ));
             Exit::Unreachable
         }
+        Ok(End::Refused(refused)) => {
+            let were = if refused == 1 { "was" } else { "were" };
+            complain(&format!(
+                "{refused} of your messages {were} withheld or refused"
+            ));
+            Exit::Refused
+        }
+        Ok(End::Unreached) => {
+            complain(&format!(
+                "{} was not reached in time; --timeout sets how long to wait",
+                args.server
+            ));
+            Exit::Unreachable
+        }
         Ok(End::Stopped(Stop::NameTaken(words))) => {
-            complain(&name_taken(&args.name, &words, file.as_deref()));
+            // One that was made just now is forgotten again.
+            let was_ours = tokens
+                .as_ref()
+                .is_some_and(|t| t.read(&args.name).is_some());
+            let folder = tokens.as_ref().map(Tokens::folder);
+            complain(&name_taken(&args.name, &words, was_ours, folder));
             Exit::NameTaken
         }
         Ok(End::Stopped(Stop::Refused(words))) => {

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tonic::transport::Channel;
-use tonic::{Response, Status};
+use tonic::{Code, Response, Status};
 
 use super::exit::{Exit, complain};
+use crate::client::address::Address;
 use crate::client::clock::Clock;
-use crate::client::link;
+use crate::client::link::Server;
 use crate::client::plain::{json, line};
 use crate::proto::v1::chat_client::ChatClient;
 use crate::proto::v1::{HistoryRequest, RoomEvent};
@@ -20,7 +21,7 @@ const PAGE: u32 = 1000;
 /// How long a page may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Prints a room's history, oldest first.
+/// Prints a room's history, oldest first, each event with its number.
 #[derive(Debug, clap::Args)]
 pub struct HistoryArgs {
     /// The room
@@ -34,7 +35,7 @@ pub struct HistoryArgs {
         env = "CHAT_SERVER",
         value_name = "URL"
     )]
-    pub server: String,
+    pub server: Address,
     /// At most so many events
     #[arg(long, short = 'l', default_value_t = 100, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -45,24 +46,19 @@ pub struct HistoryArgs {
     /// Only events after this number
     #[arg(long, value_name = "NUMBER")]
     pub after: Option<u64>,
-    /// A JSON object an event
+    /// A JSON object an event; its `sequence` is the number
     #[arg(long)]
     pub json: bool,
 }
 
 /// Prints the history.
 pub async fn run(args: HistoryArgs) -> ExitCode {
-    let channel = match link::channel(&args.server) {
-        Ok(channel) => channel,
-        Err(words) => {
-            complain(&words);
-            return Exit::Usage.into();
-        }
-    };
-    match events(link::client(channel), &args).await {
+    let server = Server::at(args.server.clone());
+    match events(server.client(), &args).await {
         Ok(events) => print(&events, args.json).into(),
         Err(status) => {
-            complain(&link::words(&status));
+            let status = server.explained(status);
+            complain(&words(&status, &args));
             Exit::of(&status).into()
         }
     }
@@ -113,14 +109,32 @@ async fn events(
     }
 }
 
+/// The server says what the room holds; which number was asked for is ours to say.
+fn words(status: &Status, args: &HistoryArgs) -> String {
+    let words = status.message();
+    match (status.code(), args.before, args.after) {
+        (Code::OutOfRange, Some(before), _) => {
+            format!("`--before {before}` is out of range: {words}")
+        }
+        (Code::OutOfRange, _, Some(after)) => {
+            format!("what comes after {after} is not there: {words}")
+        }
+        _ => words.to_owned(),
+    }
+}
+
 fn print(events: &[RoomEvent], as_json: bool) -> Exit {
     let clock = Clock::local().dated();
+    let digits = events
+        .last()
+        .map_or(0, |event| event.sequence.to_string().len());
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for event in events {
         let line = if as_json {
             json::said(event, None).map(|object| object.to_string())
         } else {
             line::said(event, false, &clock)
+                .map(|line| format!("{:>digits$} {line}", event.sequence))
         };
         let Some(line) = line else { continue };
         if writeln!(out, "{line}").is_err() {

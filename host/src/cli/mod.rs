@@ -11,6 +11,7 @@ pub mod plugin;
 pub mod rooms;
 pub mod send;
 pub mod serve;
+mod time_limit;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -33,21 +34,13 @@ const FACTS: &str = concat!(
     env!("CHAT_HOST_TARGET"),
 );
 
-const CODES: &str = "Exit codes:
-  0  done
-  1  failed
-  2  a wrong flag, variable or settings file
-  3  refused by the server
-  4  no server there, or no answer in time
-  5  the name is taken";
-
 /// A chat server whose behaviour is extended by sandboxed WebAssembly components, and its client.
 #[derive(Debug, Parser)]
 #[command(
     name = "chat-host",
     version = VERSION,
     long_version = FACTS,
-    after_help = CODES,
+    after_help = exit::CODES,
     arg_required_else_help = true
 )]
 pub struct Cli {

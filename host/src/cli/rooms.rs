@@ -11,9 +11,10 @@ use tonic::{Response, Status};
 use unicode_width::UnicodeWidthStr;
 
 use super::exit::{Exit, complain};
+use crate::client::address::Address;
 use crate::client::clean::clean_line;
 use crate::client::clock::rfc3339;
-use crate::client::link;
+use crate::client::link::Server;
 use crate::proto::v1::chat_client::ChatClient;
 use crate::proto::v1::{ListRoomsRequest, Room};
 
@@ -33,7 +34,7 @@ pub struct RoomsArgs {
         env = "CHAT_SERVER",
         value_name = "URL"
     )]
-    pub server: String,
+    pub server: Address,
     /// A JSON object a room: `name` `topic` `members` `head` (the newest event's number) `created` `created_ms`
     #[arg(long)]
     pub json: bool,
@@ -41,17 +42,12 @@ pub struct RoomsArgs {
 
 /// Prints the rooms.
 pub async fn run(args: RoomsArgs) -> ExitCode {
-    let channel = match link::channel(&args.server) {
-        Ok(channel) => channel,
-        Err(words) => {
-            complain(&words);
-            return Exit::Usage.into();
-        }
-    };
-    let rooms = match rooms(link::client(channel)).await {
+    let server = Server::at(args.server);
+    let rooms = match rooms(server.client()).await {
         Ok(rooms) => rooms,
         Err(status) => {
-            complain(&link::words(&status));
+            let status = server.explained(status);
+            complain(status.message());
             return Exit::of(&status).into();
         }
     };

@@ -29,7 +29,7 @@ pub fn clean_line(text: &str) -> String {
     clean(text.trim_end_matches('\n')).replace('\n', " ⏎ ")
 }
 
-/// What may be sent: no control characters but newline and tab, no blank end.
+/// What a person at a keyboard means to send: no control characters but newline and tab, no blank end.
 #[must_use]
 pub fn sendable(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");

@@ -1,6 +1,8 @@
 //! One stream to the server: opening, open, or closed.
 
+use std::error::Error;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status, Streaming};
 
+use super::address::Address;
 use super::session::Lost;
 use crate::proto::v1::chat_client::ChatClient;
 use crate::proto::v1::{ClientFrame, ServerFrame};
@@ -18,41 +21,90 @@ use crate::proto::v1::{ClientFrame, ServerFrame};
 const OUT: usize = 32;
 /// The largest frame taken from a server: bodies are bounded far below this.
 const FRAME_BYTES: usize = 16 * 1024 * 1024;
+/// How HTTP/2 is said to have failed where the other side does not speak it; there is no type to tell it by.
+const NOT_HTTP2: &str = "FRAME_SIZE_ERROR";
 
 type Opening =
     Pin<Box<dyn Future<Output = Result<Response<Streaming<ServerFrame>>, Status>> + Send>>;
 
-/// A connection to the server that is made when it is needed and again after it broke.
-///
-/// # Errors
-/// In words, when `server` is no URL that this client can speak to.
-pub fn channel(server: &str) -> Result<Channel, String> {
-    if server.starts_with("https://") {
-        return Err(format!(
-            "{server}: this client speaks http:// only; put it and the server behind a tunnel, or use a TLS proxy on this machine"
-        ));
-    }
-    if !server.starts_with("http://") {
-        return Err(format!(
-            "{server}: not a server's address; write it like http://127.0.0.1:8081"
-        ));
-    }
-    let endpoint = Endpoint::from_shared(server.to_owned()).map_err(|e| {
-        format!("{server}: not a server's address ({e}); write it like http://127.0.0.1:8081")
-    })?;
-    Ok(endpoint
-        .connect_timeout(Duration::from_secs(5))
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_secs(10))
-        .keep_alive_timeout(Duration::from_secs(5))
-        .keep_alive_while_idle(true)
-        .connect_lazy())
+/// A server: where it is, and a connection to it that is made when it is needed and again after it broke.
+#[derive(Debug, Clone)]
+pub struct Server {
+    address: Address,
+    channel: Channel,
 }
 
-/// A client on such a connection.
-#[must_use]
-pub fn client(channel: Channel) -> ChatClient<Channel> {
-    ChatClient::new(channel).max_decoding_message_size(FRAME_BYTES)
+impl Server {
+    /// Connects at the first call.
+    #[must_use]
+    pub fn at(address: Address) -> Self {
+        let channel = Endpoint::from(address.uri().clone())
+            .connect_timeout(Duration::from_secs(5))
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .keep_alive_timeout(Duration::from_secs(5))
+            .keep_alive_while_idle(true)
+            .connect_lazy();
+        Self { address, channel }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// A client on the connection.
+    #[must_use]
+    pub fn client(&self) -> ChatClient<Channel> {
+        ChatClient::new(self.channel.clone()).max_decoding_message_size(FRAME_BYTES)
+    }
+
+    /// What a person should read: the server's own words as they are; where none came, what broke and what to do.
+    #[must_use]
+    pub fn explained(&self, status: Status) -> Status {
+        let address = &self.address;
+        let Some(cause) = innermost(&status) else {
+            return match (status.code(), status.message()) {
+                (Code::Unimplemented, words) => Status::unavailable(format!(
+                    "{address} is not a chat-host of this version ({words}); name another with --server"
+                )),
+                (code, "") => Status::new(code, code.description()),
+                _ => status,
+            };
+        };
+        // What the system says ends with its number, which tells a person nothing.
+        let words = cause.to_string();
+        let words = words.split(" (os error").next().unwrap_or_default();
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        Status::unavailable(match kind {
+            Some(io::ErrorKind::ConnectionRefused) => format!(
+                "no server at {address} (connection refused); start one with `chat-host serve`, or name another with --server"
+            ),
+            Some(
+                io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof,
+            ) => format!("the connection to {address} broke ({words})"),
+            Some(_) => format!("no server at {address} ({words}); name another with --server"),
+            None if format!("{status:?}").contains(NOT_HTTP2) => {
+                format!("{address} is not a chat-host ({words}); name another with --server")
+            }
+            None => {
+                format!("the connection to {address} broke ({words}); is a chat-host there?")
+            }
+        })
+    }
+}
+
+/// The cause at the bottom; none where the status came from the server.
+fn innermost(status: &Status) -> Option<&(dyn Error + 'static)> {
+    let mut cause = status.source()?;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    Some(cause)
 }
 
 /// What a link reports.
@@ -73,24 +125,24 @@ pub enum Link {
     #[default]
     Closed,
     /// On its way.
-    Opening(Opening, mpsc::Sender<ClientFrame>),
+    Opening(Server, Opening, mpsc::Sender<ClientFrame>),
     /// Open.
-    Open(Streaming<ServerFrame>, mpsc::Sender<ClientFrame>),
+    Open(Server, Streaming<ServerFrame>, mpsc::Sender<ClientFrame>),
 }
 
 impl Link {
     /// Begins to open a stream; frames can be sent at once.
     #[must_use]
-    pub fn open(channel: Channel) -> Self {
+    pub fn open(server: Server) -> Self {
         let (frames, out) = mpsc::channel(OUT);
-        let mut client = client(channel);
+        let mut client = server.client();
         let opening = async move { client.connect(ReceiverStream::new(out)).await };
-        Self::Opening(Box::pin(opening), frames)
+        Self::Opening(server, Box::pin(opening), frames)
     }
 
     /// Puts a frame on the stream. On a closed link it is dropped: the session sends it again when it resumes.
     pub fn send(&mut self, frame: ClientFrame) {
-        let (Self::Opening(_, frames) | Self::Open(_, frames)) = self else {
+        let (Self::Opening(.., frames) | Self::Open(.., frames)) = self else {
             return;
         };
         // Full or closed: the stream is dead, and `next` or the session's patience ends it.
@@ -101,50 +153,35 @@ impl Link {
     pub async fn next(&mut self) -> News {
         match self {
             Self::Closed => std::future::pending().await,
-            Self::Opening(opening, _) => match opening.await {
+            Self::Opening(server, opening, _) => match opening.await {
                 Ok(response) => {
-                    if let Self::Opening(_, frames) = std::mem::take(self) {
-                        *self = Self::Open(response.into_inner(), frames);
+                    if let Self::Opening(server, _, frames) = std::mem::take(self) {
+                        *self = Self::Open(server, response.into_inner(), frames);
                     }
                     News::Opened
                 }
-                Err(status) => self.lost(&status),
+                Err(status) => {
+                    let status = server.explained(status);
+                    self.lost(&status)
+                }
             },
-            Self::Open(stream, _) => match stream.message().await {
+            Self::Open(server, stream, _) => match stream.message().await {
                 Ok(Some(frame)) => News::Frame(frame),
                 Ok(None) => self.ended(Code::Ok, "the server closed the connection".into()),
-                Err(status) => self.lost(&status),
+                Err(status) => {
+                    let status = server.explained(status);
+                    self.lost(&status)
+                }
             },
         }
     }
 
     fn lost(&mut self, status: &Status) -> News {
-        self.ended(status.code(), words(status))
+        self.ended(status.code(), status.message().to_owned())
     }
 
     fn ended(&mut self, code: Code, why: String) -> News {
         *self = Self::Closed;
         News::Lost(Lost { code, why })
-    }
-}
-
-/// A status as a person reads it: the server's words, or what broke underneath.
-#[must_use]
-pub fn words(status: &Status) -> String {
-    let mut cause = std::error::Error::source(status);
-    let mut innermost = None;
-    while let Some(error) = cause {
-        innermost = Some(error.to_string());
-        cause = error.source();
-    }
-    match (status.message(), innermost) {
-        (_, Some(cause))
-            if status.code() == Code::Unavailable || status.code() == Code::Unknown =>
-        {
-            cause
-        }
-        ("", Some(cause)) => cause,
-        ("", None) => status.code().description().to_owned(),
-        (message, _) => message.to_owned(),
     }
 }

@@ -3,13 +3,12 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
-use tonic::transport::Channel;
 
 use super::change::{Change, Stop};
-use super::link::{Link, News};
+use super::link::{Link, News, Server};
 use super::outbox::{Full, Outbox};
 use super::session::{Action, Session, Who};
-use super::tokens::Tokens;
+use super::tokens::{self, Tokens};
 
 /// News taken at one wake, so that a long catch-up is shown in few steps.
 const AT_ONCE: usize = 256;
@@ -18,7 +17,7 @@ const AT_ONCE: usize = 256;
 pub struct Live {
     session: Session,
     link: Link,
-    channel: Channel,
+    server: Server,
     tokens: Option<Tokens>,
     name: String,
     /// What is to be shown.
@@ -26,25 +25,30 @@ pub struct Live {
     stop: Option<Stop>,
     /// There is something new to keep for the next start.
     unkept: bool,
+    /// The proof was made by this run, so the name may turn out to be another's.
+    new_token: bool,
+    /// That nothing can be kept has been said.
+    complained: bool,
 }
 
 impl Live {
     /// Connects when [`Live::changes`] is first awaited. Without `tokens` the name is lost at the end.
     #[must_use]
-    pub fn new(channel: Channel, mut who: Who, tokens: Option<Tokens>) -> Self {
+    pub fn new(server: Server, mut who: Who, tokens: Option<Tokens>) -> Self {
         let name = who.name.clone();
-        if let Some(kept) = tokens.as_ref().and_then(|t| t.read(&name)) {
-            who.visit = kept;
-        }
+        let (proof, trouble) = tokens::proof(tokens.as_ref(), &name);
+        who.visit = proof.visit;
         Self {
             session: Session::new(who, Instant::now(), rand::random()),
             link: Link::Closed,
-            channel,
+            server,
             tokens,
             name,
-            news: Vec::new(),
+            complained: trouble.is_some(),
+            news: trouble.map(Change::Note).into_iter().collect(),
             stop: None,
             unkept: false,
+            new_token: proof.new,
         }
     }
 
@@ -106,12 +110,22 @@ impl Live {
     fn act(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Connect => self.link = Link::open(self.channel.clone()),
+                Action::Connect => self.link = Link::open(self.server.clone()),
                 Action::Send(frame) => self.link.send(frame),
                 Action::Disconnect => self.link = Link::Closed,
-                Action::Keep => self.unkept = true,
+                Action::Keep => {
+                    self.unkept = true;
+                    self.new_token = false;
+                }
                 Action::Show(change) => self.news.push(change),
-                Action::Stop(stop) => self.stop = Some(stop),
+                Action::Stop(stop) => {
+                    if let (Stop::NameTaken(_), true, Some(tokens)) =
+                        (&stop, self.new_token, &self.tokens)
+                    {
+                        tokens.forget(&self.name, &self.session.visit().token);
+                    }
+                    self.stop = Some(stop);
+                }
             }
         }
     }
@@ -122,12 +136,12 @@ impl Live {
             return;
         };
         self.unkept = false;
-        if let Err(e) = tokens.write(&self.name, self.session.visit().clone()) {
-            self.news.push(Change::Note(format!(
-                "the proof that `{}` is your name can't be kept in {} ({e}); after this session the name stays taken",
-                self.name,
-                tokens.folder().display()
-            )));
+        if let Err(e) = tokens.write(&self.name, self.session.visit().clone())
+            && !self.complained
+        {
+            self.complained = true;
+            let words = tokens.unkept(&self.name, &e);
+            self.news.push(Change::Note(words));
         }
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! `session` keeps the promises (resume, send again, once and in order); the views only show what it tells.
 
+pub mod address;
 pub mod backoff;
 pub mod change;
 pub mod clean;
@@ -14,6 +15,7 @@ pub mod clock;
 pub mod link;
 pub mod live;
 pub mod outbox;
+pub mod own;
 pub mod plain;
 pub mod screen;
 pub mod session;

@@ -93,8 +93,6 @@ pub struct Session {
     settled: VecDeque<String>,
     /// An event before this one was missing once already.
     gap: Option<u64>,
-    /// The stored token was not accepted; the name is tried without.
-    token_dropped: bool,
 }
 
 impl Session {
@@ -110,7 +108,6 @@ impl Session {
             seen: None,
             settled: VecDeque::new(),
             gap: None,
-            token_dropped: false,
         }
     }
 
@@ -187,31 +184,20 @@ impl Session {
     /// The server does not let us in. Says whether that settles what comes next.
     fn refused(&mut self, now: Instant, code: Code, why: &str, actions: &mut Vec<Action>) -> bool {
         match code {
-            Code::AlreadyExists => self.stop(Stop::NameTaken(why.into()), actions),
-            Code::Unauthenticated | Code::PermissionDenied if self.token_is_kept() => {
-                // The server no longer knows our token, for it began anew: the name may be free.
-                self.token_dropped = true;
-                self.who.visit = Visit::default();
-                self.connect(now, actions);
-            }
-            Code::Unauthenticated | Code::PermissionDenied => {
+            // Another token would not help: one that the server does not know is as good as any for a free name.
+            Code::AlreadyExists | Code::Unauthenticated | Code::PermissionDenied => {
                 self.stop(Stop::NameTaken(why.into()), actions);
             }
             Code::OutOfRange if !self.who.visit.private.is_empty() => {
                 self.who.visit.private.clear();
                 self.connect(now, actions);
             }
-            Code::InvalidArgument
-            | Code::OutOfRange
-            | Code::FailedPrecondition
-            | Code::Unimplemented => self.stop(Stop::Refused(why.into()), actions),
+            Code::InvalidArgument | Code::OutOfRange | Code::FailedPrecondition => {
+                self.stop(Stop::Refused(why.into()), actions);
+            }
             _ => return false,
         }
         true
-    }
-
-    fn token_is_kept(&self) -> bool {
-        !self.who.visit.token.is_empty() && !self.token_dropped
     }
 
     fn stop(&mut self, stop: Stop, actions: &mut Vec<Action>) {

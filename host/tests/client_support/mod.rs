@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // Each test binary uses its own part.
 
+pub mod pipe;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -38,7 +40,8 @@ impl Server {
         Self::start_as(data, listen, &[])
     }
 
-    fn start_as(data: &Path, listen: &str, more: &[&Path]) -> Self {
+    /// At an address, with more arguments.
+    pub fn start_as(data: &Path, listen: &str, more: &[&Path]) -> Self {
         let mut process = Command::new(PROGRAM)
             .args(["serve", "--listen", listen, "--data"])
             .arg(data)
@@ -90,9 +93,20 @@ pub struct Person {
 impl Person {
     /// Sits down and enters the lobby.
     pub fn enters(name: &str, url: &str, home: &Path) -> Self {
+        Self::enters_at((90, 24), "xterm-256color", name, url, home)
+    }
+
+    /// Sits down at a terminal that tells this size and this kind.
+    pub fn enters_at(
+        (cols, rows): (u16, u16),
+        term: &str,
+        name: &str,
+        url: &str,
+        home: &Path,
+    ) -> Self {
         let size = PtySize {
-            rows: 24,
-            cols: 90,
+            rows,
+            cols,
             pixel_width: 0,
             pixel_height: 0,
         };
@@ -102,7 +116,7 @@ impl Person {
         command.args(["chat", "--name", name, "--server", url]);
         command.env("HOME", home);
         command.env("XDG_STATE_HOME", home.join("state"));
-        command.env("TERM", "xterm-256color");
+        command.env("TERM", term);
         command.cwd(home);
         let process = pair
             .slave

@@ -11,7 +11,7 @@
 //! | `whisper` | `room` `partition` `number` `time` `time_ms` `id` `from` `to` `text` `runs` |
 //! | `reply` | the same head; `client_id` `plugin` `text` `runs` |
 //! | `withheld` | `client_id` `reason` `plugin`, and `text` where this client sent it |
-//! | `failed` | `client_id` `text` `reason` |
+//! | `failed` | `client_id` (empty where it was not even sent) `text` `reason` |
 //! | `pending` | `client_id` `text`: taken from the input |
 //! | `acknowledged`, `done` | `client_id`: durable; decided without an event of its own |
 //! | `members` | `room` `count` `names` |

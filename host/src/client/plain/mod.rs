@@ -1,7 +1,7 @@
 //! The view for pipes: a line a message out, a line a message in.
 //!
-//! Events go to standard output, the connection's state and trouble to standard error. At the end of the input it
-//! waits, for a bounded time, until everything said is decided.
+//! Events go to standard output, the connection's state and trouble to standard error. A line is sent as it is. At the
+//! end of the input it waits, for a bounded time, until everything said is decided.
 
 pub mod json;
 pub mod line;
@@ -14,9 +14,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::change::{Change, State, Stop};
-use super::clean::{clean_line, sendable};
+use super::clean::clean_line;
 use super::clock::Clock;
 use super::live::Live;
+use super::own::{Entered, LONE_SLASH, entered};
 
 /// A longer line is cut into several messages; far above what any server takes.
 const LINE_BYTES: u64 = 1024 * 1024;
@@ -33,12 +34,53 @@ pub enum Form {
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// Everything said was decided, in whatever way.
+    /// Everything said was decided, and nothing was refused.
     Done,
     /// So many messages were not decided in time.
     Unsent(usize),
+    /// Everything said was decided; so many messages were withheld or not taken.
+    Refused(usize),
+    /// The room was not reached in time.
+    Unreached,
     /// The session is over.
     Stopped(Stop),
+}
+
+/// How far it came.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The newest event when we came in; none before that.
+    head: Option<u64>,
+    /// The newest event that was shown.
+    seen: u64,
+    refused: usize,
+}
+
+impl Progress {
+    fn take(&mut self, change: &Change) {
+        match change {
+            Change::Joined(joined) => {
+                self.head = Some(joined.head);
+                self.seen = joined.after;
+            }
+            Change::Said { event, .. } => self.seen = event.sequence,
+            Change::Withheld { .. } | Change::Failed { .. } => self.refused += 1,
+            _ => {}
+        }
+    }
+
+    /// What was in the room when we came in has been shown.
+    fn has_caught_up(&self) -> bool {
+        self.head.is_some_and(|head| self.seen >= head)
+    }
+
+    fn end(&self, live: &Live) -> End {
+        match (live.outbox().len(), self.refused) {
+            (0, 0) => End::Done,
+            (0, refused) => End::Refused(refused),
+            (unsent, _) => End::Unsent(unsent),
+        }
+    }
 }
 
 /// Runs until the input ends or `quit` completes.
@@ -52,42 +94,71 @@ pub async fn run(
     quit: impl Future<Output = ()>,
 ) -> io::Result<End> {
     let mut input = lines();
+    let mut progress = Progress::default();
     let mut ended: Option<Instant> = None;
+    let mut leaving = false;
     tokio::pin!(quit);
     loop {
-        if ended.is_some() && live.outbox().is_empty() {
-            return Ok(End::Done);
+        let is_over = leaving || (ended.is_some() && progress.has_caught_up());
+        if is_over && live.outbox().is_empty() {
+            return Ok(progress.end(&live));
         }
-        tokio::select! {
-            () = &mut quit => return Ok(end(&live)),
-            () = passed(ended) => return Ok(end(&live)),
+        let news = tokio::select! {
+            () = &mut quit => return Ok(progress.end(&live)),
+            () = passed(ended) => {
+                return Ok(match (progress.head, progress.end(&live)) {
+                    (None, End::Done) => End::Unreached,
+                    (_, end) => end,
+                });
+            }
             changes = live.changes() => match changes {
-                Ok(changes) => match show(form, &changes) {
-                    Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(end(&live)),
-                    shown => shown?,
-                },
+                Ok(changes) => changes,
                 Err(stop) => return Ok(End::Stopped(stop)),
             },
             // A full outbox takes no more lines: the pipe's writer waits.
             line = input.recv(), if ended.is_none() && !live.outbox().is_full() => match line {
-                Some(line) if line.trim() == "/quit" => ended = Some(Instant::now() + linger),
-                Some(line) => {
-                    let text = sendable(&line);
-                    if !text.is_empty() {
-                        // There is room: it was asked for above.
-                        let _ = live.say(text);
+                Some(line) => match String::from_utf8(line) {
+                    Ok(line) => match entered(&line) {
+                        Entered::Nothing => Vec::new(),
+                        Entered::Quit => {
+                            leaving = true;
+                            ended = Some(Instant::now() + linger);
+                            Vec::new()
+                        }
+                        Entered::LoneSlash => vec![failed(line, LONE_SLASH)],
+                        Entered::Keys | Entered::Message => {
+                            // There is room: it was asked for above.
+                            let _ = live.say(line);
+                            Vec::new()
+                        }
+                    },
+                    Err(e) => {
+                        let line = String::from_utf8_lossy(e.as_bytes()).into_owned();
+                        vec![failed(line, "the line is not UTF-8; write it in UTF-8")]
                     }
+                },
+                None => {
+                    ended = Some(Instant::now() + linger);
+                    Vec::new()
                 }
-                None => ended = Some(Instant::now() + linger),
             },
+        };
+        for change in &news {
+            progress.take(change);
+        }
+        match show(form, &news) {
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(progress.end(&live)),
+            shown => shown?,
         }
     }
 }
 
-fn end(live: &Live) -> End {
-    match live.outbox().len() {
-        0 => End::Done,
-        unsent => End::Unsent(unsent),
+/// Not even sent, so without an id.
+fn failed(text: String, reason: &str) -> Change {
+    Change::Failed {
+        client_id: String::new(),
+        text,
+        reason: reason.to_owned(),
     }
 }
 
@@ -135,9 +206,9 @@ async fn passed(moment: Option<Instant>) {
     }
 }
 
-/// The lines of standard input, until its end. On a thread of its own, for nothing else can wait for a terminal's
-/// line and yet let the program end meanwhile. Holds a few lines: a faster writer waits.
-fn lines() -> mpsc::Receiver<String> {
+/// The lines of standard input, until its end, without their line breaks. On a thread of its own, for nothing else can
+/// wait for a terminal's line and yet let the program end meanwhile. Holds a few lines: a faster writer waits.
+fn lines() -> mpsc::Receiver<Vec<u8>> {
     let (lines, taken) = mpsc::channel(16);
     std::thread::spawn(move || {
         let mut input = io::stdin().lock();
@@ -147,10 +218,10 @@ fn lines() -> mpsc::Receiver<String> {
                 Ok(0) | Err(_) => return,
                 Ok(_) => {}
             }
-            if lines
-                .blocking_send(String::from_utf8_lossy(&line).into_owned())
-                .is_err()
-            {
+            if line.pop_if(|last| *last == b'\n').is_some() {
+                line.pop_if(|last| *last == b'\r');
+            }
+            if lines.blocking_send(line).is_err() {
                 return;
             }
         }

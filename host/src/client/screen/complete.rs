@@ -1,9 +1,7 @@
 //! What Tab makes of the word before the cursor: a command, or a name.
 
+use super::super::own::COMMANDS;
 use crate::proto::v1::Command;
-
-/// The client's own commands.
-pub const OWN: [&str; 1] = ["quit"];
 
 /// What the word could become; each next Tab takes the next one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +30,7 @@ pub fn complete(
         (Some(command), _) if alone && first => commands
             .iter()
             .map(|c| c.name.as_str())
-            .chain(OWN)
+            .chain(COMMANDS.map(|(name, _)| name))
             .filter(|name| begins(name, command))
             .map(|name| format!("/{name} "))
             .collect(),
@@ -52,8 +50,11 @@ pub fn complete(
 #[must_use]
 pub fn usage(text: &str, commands: &[Command]) -> Option<String> {
     let name = text.strip_prefix('/')?.split(char::is_whitespace).next()?;
-    if name == "quit" {
-        return Some("/quit — leave".into());
+    let own = COMMANDS
+        .iter()
+        .find(|(own, _)| own.eq_ignore_ascii_case(name));
+    if let Some((name, summary)) = own {
+        return Some(format!("/{name} — {summary}"));
     }
     let command = commands.iter().find(|c| c.name == name)?;
     let space = if command.usage.is_empty() { "" } else { " " };
@@ -123,5 +124,6 @@ mod tests {
             "/roll [n] — does it"
         );
         assert_eq!(usage("/rol", &commands()), None);
+        assert_eq!(usage("/QUIT", &commands()).unwrap(), "/quit — leave");
     }
 }

@@ -5,13 +5,14 @@ use std::time::Instant;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::text::{Line, Span, Text};
-use ratatui::widgets::{Block, Borders, Clear, Paragraph};
+use ratatui::widgets::{Block, Borders, Clear, Paragraph, Wrap};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::super::change::State;
 use super::super::clean::clean_line;
 use super::super::clock::Clock;
+use super::keys;
 use super::look::Look;
 use super::model::{Model, Older};
 use super::paint::Painter;
@@ -33,6 +34,8 @@ pub struct Drawn {
     pub columns: u16,
     /// The oldest entry is in view.
     pub at_top: bool,
+    /// Nothing can be read.
+    pub too_small: bool,
 }
 
 /// Draws everything.
@@ -52,12 +55,17 @@ pub fn draw(
         name: model.name.clone(),
     };
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
-        frame.render_widget(Paragraph::new("too small"), area);
+        let words = format!(
+            "too small: {} columns x {} rows are needed, this is {} x {}",
+            SMALLEST.0, SMALLEST.1, area.width, area.height
+        );
+        frame.render_widget(Paragraph::new(words).wrap(Wrap { trim: true }), area);
         return Drawn {
             painter: painter(area.width.max(SMALLEST.0)),
             rows: 1,
             columns: area.width,
             at_top: false,
+            too_small: true,
         };
     }
     let input = prompt.rows(area.width - 2).min(area.height / 3).max(1);
@@ -92,6 +100,9 @@ pub fn draw(
     if model.shows_panel(area.width) && !wide {
         members(frame, model, look, middle);
     }
+    if model.shows_keys {
+        keys::draw(frame, middle);
+    }
     frame.render_widget(top(model, look, area.width, now), bar);
     frame.render_widget(line(model, prompt, look, area.width), status);
     let [mark, field] =
@@ -105,6 +116,7 @@ pub fn draw(
         rows,
         columns: area.width,
         at_top,
+        too_small: false,
     }
 }
 
@@ -156,9 +168,9 @@ fn line(model: &Model, prompt: &Prompt, look: Look, width: u16) -> Line<'static>
     } else if let State::Waiting { why, .. } = &model.state {
         let unsent = match model.pending.len() {
             0 => String::new(),
-            n => format!("; {} will be sent then", messages(n)),
+            n => format!("{} will be sent then; ", messages(n)),
         };
-        (format!("{}{unsent}", clean_line(why)), look.trouble())
+        (format!("{unsent}{}", clean_line(why)), look.trouble())
     } else if model.older == Older::Fetching {
         ("fetching older messages".into(), look.faint())
     } else if model.place.is_some() {
@@ -167,6 +179,8 @@ fn line(model: &Model, prompt: &Prompt, look: Look, width: u16) -> Line<'static>
             n => format!("{n} new below; "),
         };
         (format!("{new}Esc goes back to the end"), look.notice())
+    } else if model.untouched {
+        ("F1 shows the keys".into(), look.faint())
     } else {
         (String::new(), look.faint())
     };

@@ -6,6 +6,7 @@
 pub mod complete;
 pub mod draw;
 pub mod entry;
+pub mod keys;
 pub mod look;
 pub mod model;
 pub mod paint;
@@ -26,15 +27,16 @@ use futures_util::StreamExt;
 use ratatui::crossterm::event::{
     Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
 };
-use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use super::clock::{Clock, now_ms};
-use super::link;
+use super::link::Server;
 use super::live::Live;
+use super::own::{Entered, LONE_SLASH, entered};
 use super::plain::End;
 use crate::proto::v1::{HistoryRequest, HistoryResponse};
 use draw::{Drawn, draw};
+pub use keys::KEYS;
 use look::Look;
 use model::{Model, Older};
 use prompt::Prompt;
@@ -64,13 +66,14 @@ enum Wish {
 /// When the terminal fails.
 pub async fn run(
     mut live: Live,
-    channel: Channel,
+    server: Server,
     name: &str,
     room: &str,
     quit: impl Future<Output = ()>,
 ) -> io::Result<End> {
     let (look, clock) = (Look::of_this_terminal(), Clock::local());
     let mut model = Model::new(name, room);
+    model.untouched = true;
     let mut prompt = Prompt::default();
     let mut screen = Screen::take()?;
     let mut keys = EventStream::new();
@@ -95,7 +98,7 @@ pub async fn run(
         let Some(drawn) = drawn else { continue };
         if let Some(before) = model.wants_older(drawn.at_top) {
             model.older = Older::Fetching;
-            page = Some(fetch(channel.clone(), model.room.clone(), before));
+            page = Some(fetch(server.clone(), model.room.clone(), before));
         }
         tokio::select! {
             () = &mut quit => return Ok(end(&live)),
@@ -132,7 +135,7 @@ pub async fn run(
                     Ok(older) => model.older(older.events, older.oldest),
                     Err(status) => {
                         model.older = Older::Failed;
-                        model.hint = Some(format!("older messages can't be fetched: {}", link::words(&status)));
+                        model.hint = Some(format!("older messages can't be fetched: {}", status.message()));
                     }
                 }
             }
@@ -190,6 +193,8 @@ fn on_event(event: Event, model: &mut Model, prompt: &mut Prompt, drawn: &Drawn)
 
 fn on_key(key: KeyEvent, model: &mut Model, prompt: &mut Prompt, drawn: &Drawn) -> Wish {
     model.hint = None;
+    model.untouched = false;
+    let showed_keys = std::mem::take(&mut model.shows_keys);
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     let page = drawn.rows.saturating_sub(1).max(1);
     match key.code {
@@ -198,6 +203,9 @@ fn on_key(key: KeyEvent, model: &mut Model, prompt: &mut Prompt, drawn: &Drawn) 
         KeyCode::Char('l') if control => return Wish::Redraw,
         KeyCode::Char('o') if control => toggle_panel(model, drawn),
         KeyCode::F(2) => toggle_panel(model, drawn),
+        KeyCode::Char('g') if control => model.shows_keys = !showed_keys,
+        KeyCode::F(1) => model.shows_keys = !showed_keys,
+        KeyCode::Esc if showed_keys => {}
         KeyCode::PageUp => {
             if model.older == Older::Failed {
                 model.older = Older::More;
@@ -213,11 +221,18 @@ fn on_key(key: KeyEvent, model: &mut Model, prompt: &mut Prompt, drawn: &Drawn) 
         KeyCode::Enter if !key.modifiers.is_empty() => prompt.new_line(),
         KeyCode::Enter => {
             let text = prompt.text();
-            return match text.as_str() {
-                "" => Wish::Nothing,
-                "/quit" => Wish::Leave,
-                _ => Wish::Say(text),
-            };
+            match entered(&text) {
+                // What can't be read isn't sent.
+                _ if drawn.too_small => {}
+                Entered::Nothing => {}
+                Entered::Quit => return Wish::Leave,
+                Entered::Keys => {
+                    prompt.sent(text);
+                    model.shows_keys = true;
+                }
+                Entered::LoneSlash => model.hint = Some(LONE_SLASH.to_owned()),
+                Entered::Message => return Wish::Say(text),
+            }
         }
         _ => prompt.key(key),
     }
@@ -228,7 +243,7 @@ fn toggle_panel(model: &mut Model, drawn: &Drawn) {
     model.panel = Some(!model.shows_panel(drawn.columns));
 }
 
-fn fetch(channel: Channel, room: String, before: u64) -> Page {
+fn fetch(server: Server, room: String, before: u64) -> Page {
     let request = HistoryRequest {
         room,
         after: None,
@@ -236,10 +251,12 @@ fn fetch(channel: Channel, room: String, before: u64) -> Page {
         limit: PAGE,
     };
     Box::pin(async move {
-        let mut client = link::client(channel);
+        let mut client = server.client();
         let page = client.history(request);
         match tokio::time::timeout(Duration::from_secs(10), page).await {
-            Ok(page) => page.map(Response::into_inner),
+            Ok(page) => page
+                .map(Response::into_inner)
+                .map_err(|status| server.explained(status)),
             Err(_) => Err(Status::deadline_exceeded(
                 "the server did not answer in time",
             )),

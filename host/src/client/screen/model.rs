@@ -71,6 +71,10 @@ pub struct Model {
     pub panel: Option<bool>,
     /// A word to the person, until the next key.
     pub hint: Option<String>,
+    /// No key was pressed yet.
+    pub untouched: bool,
+    /// The keys are shown in place of the conversation.
+    pub shows_keys: bool,
     /// The person is leaving, as soon as all is sent.
     pub leaving: bool,
     person: u64,
@@ -102,6 +106,8 @@ impl Model {
             message_bytes: usize::MAX,
             panel: None,
             hint: None,
+            untouched: false,
+            shows_keys: false,
             leaving: false,
             person: 0,
             first: None,

@@ -6,6 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::super::clean::{clean, clean_line};
 use super::super::clock::Clock;
+use super::super::plain::words::linked;
 use super::entry::{Entry, Kind};
 use super::look::{Look, bits};
 use super::wrap::{Break, Wrap};
@@ -242,13 +243,7 @@ impl Painter {
         match &run.target {
             Some(Target::Url(url)) => {
                 let url = clean_line(url);
-                // Where a link leads is never hidden behind other words.
-                let text = if url == text || url == format!("mailto:{text}") {
-                    text
-                } else {
-                    format!("{text} ({url})")
-                };
-                (text, self.look.link(look))
+                (linked(&text, &url), self.look.link(look))
             }
             Some(Target::Mention(true)) => {
                 let own = text.trim_start_matches('@') == self.name;

@@ -1,6 +1,7 @@
 //! The terminal, taken for the full screen and given back, whatever happens.
 
 use std::io::{self, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::panic;
 use std::sync::Once;
 
@@ -10,13 +11,22 @@ use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
 };
+
+/// Whether a full screen can be shown: a terminal can say that it is dumb, or not tell how large it is.
+#[must_use]
+pub fn is_usable() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let (columns, rows) = size().unwrap_or_default();
+    !is_dumb && columns > 0 && rows > 0
+}
 
 /// The terminal while it is ours. Dropping it gives it back.
 pub struct Screen {
-    /// To draw on.
-    pub terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// To draw on. Never dropped, for its drop shows the cursor, as we do, and panics where the terminal is gone and
+    /// can't be told that this failed.
+    pub terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl Screen {
@@ -30,7 +40,9 @@ impl Screen {
         let taken = execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste)
             .and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
         match taken {
-            Ok(terminal) => Ok(Self { terminal }),
+            Ok(terminal) => Ok(Self {
+                terminal: ManuallyDrop::new(terminal),
+            }),
             Err(e) => {
                 give_back();
                 Err(e)

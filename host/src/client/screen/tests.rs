@@ -325,7 +325,7 @@ fn a_lost_connection_is_shown_with_the_time_until_the_next_attempt() {
     let picture = seat.picture();
     assert!(picture.contains("○ offline, again in 3 s"), "{picture}");
     assert!(
-        picture.contains("connection refused; 1 message will be sent then"),
+        picture.contains("1 message will be sent then; connection refused"),
         "{picture}"
     );
 }
@@ -447,4 +447,46 @@ fn the_cursor_stands_where_the_next_letter_goes() {
     let cursor = seat.terminal.get_cursor_position().unwrap();
     // Two columns for the mark, two for each syllable.
     assert_eq!((cursor.x, cursor.y), (6, 9));
+}
+
+#[test]
+fn the_keys_are_shown_until_the_next_key_which_is_not_lost() {
+    let mut seat = Seat::new(80, 20);
+    for (show, hide) in [
+        (
+            (KeyCode::F(1), KeyModifiers::NONE),
+            (KeyCode::Esc, KeyModifiers::NONE),
+        ),
+        (
+            (KeyCode::Char('g'), KeyModifiers::CONTROL),
+            (KeyCode::F(1), KeyModifiers::NONE),
+        ),
+    ] {
+        seat.presses_with(show.0, show.1);
+        assert!(seat.picture().contains("Keys of the full screen"));
+        seat.presses_with(hide.0, hide.1);
+        assert!(!seat.picture().contains("Keys of the full screen"));
+    }
+    seat.types("/KEYS");
+    assert_eq!(seat.presses(KeyCode::Enter), Wish::Nothing);
+    assert!(seat.picture().contains("//text"));
+    seat.types("hi");
+    assert_eq!(seat.prompt.text(), "hi");
+    assert!(!seat.picture().contains("//text"));
+}
+
+#[test]
+fn nothing_is_sent_that_can_not_be_read_or_is_no_command() {
+    let mut seat = Seat::new(19, 6);
+    seat.types("hi");
+    assert_eq!(seat.presses(KeyCode::Enter), Wish::Nothing);
+    assert_eq!(seat.prompt.text(), "hi");
+    let picture = seat.picture();
+    for words in ["20", "columns x 5 rows", "19 x 6"] {
+        assert!(picture.contains(words), "{picture}");
+    }
+    let mut seat = Seat::new(80, 6);
+    seat.types("/");
+    assert_eq!(seat.presses(KeyCode::Enter), Wish::Nothing);
+    assert!(seat.picture().contains("a lone `/`"), "{}", seat.picture());
 }

@@ -55,7 +55,6 @@ impl Session {
         if !token.is_empty() {
             self.who.visit.token = token;
         }
-        self.token_dropped = false;
         self.person = welcome.person;
         for at in &welcome.private_positions {
             // A lower number than ours: the server began anew, and so do its numbers.
@@ -232,7 +231,8 @@ impl Session {
                 self.seen = Some(error.oldest - 1);
                 self.join(now, actions);
             }
-            (Code::OutOfRange, None, Some(_)) => {
+            // A number past the end, or no room at all: the server has new data.
+            (Code::OutOfRange | Code::NotFound, None, Some(_)) => {
                 actions.push(note(
                     "the room begins anew on the server; here is what it holds",
                 ));
