@@ -43,6 +43,8 @@ const SYNC: Duration = Duration::from_secs(60);
 const PARTING: f32 = 0.75;
 /// Addresses that the log names when their clients do not go.
 const NAMED: usize = 5;
+/// Whose health is reported: the server's as a whole, and the service's.
+const SERVICES: [&str; 2] = ["", "chat.v1.Chat"];
 /// What is left for cutting off after the drain's time is over.
 const CUT: Duration = Duration::from_secs(2);
 
@@ -75,7 +77,7 @@ impl App {
         let exporter = match config.metrics {
             Some(address) => {
                 let bound = Exporter::bind(address, metrics.clone(), health.clone()).await;
-                Some(bound.with_context(|| format!("metrics can't be served at {address}"))?)
+                Some(bound?)
             }
             None => None,
         };
@@ -207,6 +209,7 @@ impl App {
 
         let reporter = tonic_health::server::HealthReporter::new();
         let answering = tonic_health::server::HealthService::from_health_reporter(reporter.clone());
+        let mut watched = reporter.clone();
         let health_service = tonic_health::pb::health_server::HealthServer::new(answering);
         others.spawn(report(
             reporter,
@@ -241,6 +244,10 @@ impl App {
         let deadline = Instant::now() + config.drain;
         let parting = async {
             gateway.drain().await;
+            // Ends the streams of those who watch it.
+            for service in SERVICES {
+                watched.clear_service_status(service).await;
+            }
             (&mut serving).await.ok();
         };
         // A client that does not go keeps its part of the time, and none of what deciding and delivering need.
@@ -392,15 +399,19 @@ async fn report(
     use tonic_health::ServingStatus;
     let mut changes = health.watch();
     let mut ticks = tokio::time::interval(Duration::from_millis(500));
+    let mut told = None;
     loop {
-        let serving = health.get() != Readiness::Draining && gateway.is_ready();
-        let status = if serving {
+        let draining = health.get() == Readiness::Draining;
+        let status = if !draining && gateway.is_ready() {
             ServingStatus::Serving
         } else {
             ServingStatus::NotServing
         };
-        for service in ["", "chat.v1.Chat"] {
-            reporter.set_service_status(service, status).await;
+        // Watchers hear each word that is said here, also the same again.
+        if told.replace(status) != Some(status) {
+            for service in SERVICES {
+                reporter.set_service_status(service, status).await;
+            }
         }
         tokio::select! {
             biased;

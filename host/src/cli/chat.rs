@@ -138,16 +138,15 @@ async fn chat(args: ChatArgs) -> Exit {
     }
 }
 
-/// Completes when the system asks the program to end.
+/// Completes when the system asks the program to end. A hang-up ends it at once, as it does by default: there is no
+/// terminal to put in order any more, and reading one that is gone may never return (crossterm).
 fn asked_to_end() -> std::io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            _ = hang_up.recv() => {}
         }
     })
 }

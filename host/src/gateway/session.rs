@@ -434,7 +434,7 @@ impl Session {
             )
             .map_err(|members| {
                 Refusal::exhausted(format!(
-                    "`{}` has {members} members, as many as a room may",
+                    "`{}` is full, with {members} members; try again later, or join another room",
                     name.as_str()
                 ))
                 .retry(Duration::from_secs(10))

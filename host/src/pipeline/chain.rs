@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::scope::{At, Scope};
 use crate::plugin::{
@@ -408,12 +408,13 @@ impl Chain {
             (manifest.name.clone(), manifest.version.clone())
         });
         warn!(%plugin, %version, role, blame = %fault.blame, detail = %fault.detail, "plugin failed");
+        debug!(%plugin, last_words = %fault.last_words, "plugin failed");
         Box::new(Failure {
             plugin,
             version,
             role: role.into(),
             kind: fault.blame.word().into(),
-            detail: fault.detail.clone(),
+            detail: fault.whole(),
             policy: match policy {
                 Policy::Allow => "allow",
                 Policy::Withhold => "withhold",
@@ -441,5 +442,6 @@ fn fault(blame: Blame, detail: &str) -> Fault {
     Fault {
         blame,
         detail: detail.into(),
+        last_words: String::new(),
     }
 }

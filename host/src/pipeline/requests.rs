@@ -40,7 +40,7 @@ pub fn create_room(
     let share = config.rooms.div_ceil(u64::from(partitions.max(1))) * 2;
     if u64::from(fold.state().rooms) >= share.min(config.rooms) {
         let reason = format!(
-            "there are {} rooms already, as many as this server allows",
+            "there are {} rooms already, as many as this server allows; join one of them",
             config.rooms
         );
         return Ok(Draft::only(Verdict::Refused, reason));

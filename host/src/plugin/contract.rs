@@ -284,12 +284,26 @@ pub trait Instance: Send {
 
 /// What broke, and by whose doing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{blame}: {detail}")]
+#[error("{blame}: {}", self.whole())]
 pub struct Fault {
     /// Whose fault it is.
     pub blame: Blame,
-    /// For the operator: one line, bounded.
+    /// What the host saw: one line, bounded.
     pub detail: String,
+    /// What the guest said last, one line, bounded; may be empty. A panic often quotes the message, so this is for no
+    /// log above debug.
+    pub last_words: String,
+}
+
+impl Fault {
+    /// What the host saw, and what the guest said last.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        if self.last_words.is_empty() {
+            return self.detail.clone();
+        }
+        format!("{}; its last words: {}", self.detail, self.last_words)
+    }
 }
 
 /// Who or what is to blame for a fault.

@@ -15,6 +15,7 @@ impl Fault {
         Self {
             blame,
             detail: one_line(detail, DETAIL_BYTES),
+            last_words: String::new(),
         }
     }
 
@@ -66,10 +67,9 @@ pub(super) fn of_error(error: &wasmtime::Error, outside: &mut Outside) -> Fault 
     let trap = error
         .downcast_ref::<Trap>()
         .map_or(text, |trap| trap.to_string());
-    if words.is_empty() {
-        Fault::new(Blame::Trap, &trap)
-    } else {
-        Fault::new(Blame::Trap, &format!("{trap}; its last words: {words}"))
+    Fault {
+        last_words: words,
+        ..Fault::new(Blame::Trap, &trap)
     }
 }
 

@@ -56,6 +56,15 @@ struct InForce {
     missing_since: Option<Instant>,
 }
 
+impl InForce {
+    /// `basics 0.1.0 (commands)`.
+    fn words(&self) -> String {
+        let manifest = self.version.manifest();
+        let roles = manifest.roles.names().join(" and ");
+        format!("{} {} ({roles})", manifest.name, manifest.version)
+    }
+}
+
 impl Keeper {
     pub(super) fn new(
         loader: Loader,
@@ -103,8 +112,12 @@ impl Keeper {
                 Reason::Required(self.folder.path().display().to_string()),
             ));
         }
+        let folder = self.folder.path().display();
         if self.in_force.is_empty() {
-            info!(folder = %self.folder.path().display(), "no plugin is loaded");
+            info!(%folder, "no plugin is loaded");
+        } else {
+            let loaded: Vec<String> = self.in_force.values().map(InForce::words).collect();
+            info!(%folder, plugins = loaded.join(", "), "plugins loaded");
         }
         self.publish();
         Ok(())

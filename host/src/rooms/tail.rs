@@ -195,7 +195,13 @@ impl Tail {
         let mut publications: Vec<Publication> = Vec::new();
         let mut answers = Vec::new();
         for outcome in decided {
-            self.observer.folded(outcome.answer.verdict);
+            // A repeat is answered with what became of the first.
+            let repeats = outcome.answer.repeats.is_some();
+            self.observer.folded(if repeats {
+                Verdict::Repeat
+            } else {
+                outcome.answer.verdict
+            });
             self.collect(&mut publications, outcome.made);
             if let Some(id) = outcome.id {
                 answers.push((id, outcome.answer));

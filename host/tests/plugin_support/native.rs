@@ -63,6 +63,7 @@ impl Plugin for Native {
         plugin.start(&self.settings).map_err(|told| Fault {
             blame: Blame::Answer,
             detail: format!("it does not start: {told}"),
+            last_words: String::new(),
         })?;
         Ok(Box::new(Running {
             plugin,
@@ -103,6 +104,7 @@ impl Running {
                 Failure::NotStarted | Failure::NoRole => Blame::Host,
             },
             detail: failure.to_string(),
+            last_words: String::new(),
         })
     }
 }

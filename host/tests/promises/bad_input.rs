@@ -436,7 +436,6 @@ async fn who_says_nothing_is_let_go() {
 }
 
 #[tokio::test]
-#[ignore = "the server waits for ever for the request of a call"]
 async fn a_call_that_says_nothing_is_let_go() {
     let home = Home::new("[limits]\nhandshake_seconds = 1\n").flag("--memory");
     let server = home.start().await;

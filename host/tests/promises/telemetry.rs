@@ -88,7 +88,6 @@ async fn counting() -> (Home, Server, SocketAddr) {
 }
 
 #[tokio::test]
-#[ignore = "a repeat is counted as what became of the first"]
 async fn a_repeat_is_counted_as_one() {
     let (_home, server, address) = counting().await;
     let mut alice = Session::in_room(&server.url, "alice", "lobby").await;
