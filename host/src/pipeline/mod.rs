@@ -16,6 +16,7 @@ mod owner;
 mod requests;
 mod scope;
 mod segment;
+mod since;
 
 use std::sync::Arc;
 use std::time::Duration;

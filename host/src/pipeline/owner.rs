@@ -23,6 +23,7 @@ use super::checkpoints::Checkpoints;
 use super::due::next_timer;
 use super::executor::{Decided, Executor, Job};
 use super::scope::Scope;
+use super::since::Ends;
 use super::{Config, Directory, Observing};
 use crate::journal::{Appending, Entry, Journal, Log, ReadError};
 use crate::plugin::PluginSet;
@@ -39,8 +40,6 @@ const READ_BYTES: usize = 256 * 1024;
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// How long a claim may take to be read back.
 const CLAIM: Duration = Duration::from_secs(10);
-/// Ends of the ingress log that are remembered for the metrics; beyond that, what waits seems a little younger.
-const ENDS: usize = 256;
 /// How often retention is thought of.
 const RETENTION: Duration = Duration::from_secs(5);
 
@@ -246,8 +245,7 @@ struct Run<'a> {
     deciding: Option<oneshot::Receiver<Decided>>,
     /// What is being decided.
     asked: Answers,
-    /// Where the ingress log ended at some moments, oldest first: what lay below was durable then.
-    ends: VecDeque<(Offset, Instant)>,
+    ends: Ends,
     next_timer_ms: Option<u64>,
     checkpoints: Checkpoints,
     retention: Instant,
@@ -271,7 +269,7 @@ impl<'a> Run<'a> {
                 records: 0,
                 since: now,
             },
-            ends: VecDeque::new(),
+            ends: Ends::default(),
             // Asks for the timers first, which also tells when the next one is due.
             next_timer_ms: Some(0),
             checkpoints,
@@ -391,9 +389,11 @@ impl<'a> Run<'a> {
     fn decide(&mut self, mut entries: Vec<Entry>) {
         entries.truncate(self.window().max(1));
         if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
+            let partition = self.owner.partition;
+            let end = self.owner.around.journal.end(partition, Log::Ingress);
             self.asked = Answers {
                 records: entries.len(),
-                since: self.durable_since(first.offset),
+                since: self.ends.durable_since(first.offset, end),
             };
             self.next = last.offset.next();
         }
@@ -416,22 +416,6 @@ impl<'a> Run<'a> {
         self.answers.push_back(self.asked);
         self.undone.push_back((decisions.step, Instant::now()));
         Ok(())
-    }
-
-    /// Since when the record at `first`, which was just read, has been durable: as long as is known. An owner that keeps
-    /// up reads it at once; one that is behind has seen the log's end beyond it before.
-    fn durable_since(&mut self, first: Offset) -> Instant {
-        let now = Instant::now();
-        while self.ends.front().is_some_and(|(end, _)| *end <= first) {
-            self.ends.pop_front();
-        }
-        let since = self.ends.front().map_or(now, |(_, at)| *at);
-        let partition = self.owner.partition;
-        let end = self.owner.around.journal.end(partition, Log::Ingress);
-        if self.ends.len() < ENDS && self.ends.back().is_none_or(|(last, _)| *last < end) {
-            self.ends.push_back((end, now));
-        }
-        since
     }
 
     /// The tail has moved on.
