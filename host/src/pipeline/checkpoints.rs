@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::Config;
 use crate::journal::{Journal, checkpoint};
@@ -76,7 +76,7 @@ impl Checkpoints {
     ) {
         match self.copy(snapshot, state, id).await {
             Ok(manifest) => {
-                info!(partition = %self.partition, outcomes = manifest.outcomes, "checkpoint written");
+                debug!(partition = %self.partition, outcomes = manifest.outcomes, "checkpoint written");
                 self.known.push(manifest);
             }
             Err(reason) => {
