@@ -244,8 +244,10 @@ impl App {
         let deadline = Instant::now() + config.drain;
         let parting = async {
             gateway.drain().await;
-            // Ends the streams of those who watch it.
+            // Ends the streams of those who watch it, after they have heard why.
             for service in SERVICES {
+                let status = tonic_health::ServingStatus::NotServing;
+                watched.set_service_status(service, status).await;
                 watched.clear_service_status(service).await;
             }
             (&mut serving).await.ok();
@@ -401,11 +403,15 @@ async fn report(
     let mut ticks = tokio::time::interval(Duration::from_millis(500));
     let mut told = None;
     loop {
-        let draining = health.get() == Readiness::Draining;
-        let status = if !draining && gateway.is_ready() {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
+        let able = gateway.is_ready();
+        health.change(|now| match now {
+            Readiness::Ready | Readiness::Unable if able => Readiness::Ready,
+            Readiness::Ready | Readiness::Unable => Readiness::Unable,
+            Readiness::Starting | Readiness::Draining => now,
+        });
+        let status = match health.get() {
+            Readiness::Ready => ServingStatus::Serving,
+            _ => ServingStatus::NotServing,
         };
         // Watchers hear each word that is said here, also the same again.
         if told.replace(status) != Some(status) {

@@ -73,6 +73,7 @@ async fn readiness_follows_the_life_of_the_host() {
     for (state, status) in [
         (Readiness::Starting, "503"),
         (Readiness::Ready, "200"),
+        (Readiness::Unable, "503"),
         (Readiness::Draining, "503"),
     ] {
         host.health.set(state);

@@ -11,7 +11,7 @@ use super::Retain;
 use super::units;
 
 /// Less would forget what people are still reading; whoever writes it means another unit.
-const SHORTEST_AGE: Duration = Duration::from_secs(60);
+const SHORTEST_AGE: Duration = Duration::from_secs(1);
 /// As above. A segment of a log is not smaller.
 const SMALLEST_SIZE: u64 = 1 << 20;
 
@@ -228,7 +228,7 @@ mod tests {
             (Rule::Retain, "90d,10"),
             (Rule::Retain, "90d,1073741824"),
             (Rule::Retain, "90d,1023KiB"),
-            (Rule::Retain, "59s"),
+            (Rule::Retain, "999ms"),
             (Rule::Folder, "~/chat"),
             (Rule::Names, "a,,b"),
             (Rule::Names, "../a"),

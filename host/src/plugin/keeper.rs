@@ -259,7 +259,7 @@ impl Keeper {
                 } else {
                     info!(plugin = name, version, took_ms, "plugin added");
                 }
-                self.loader.stats.reloads.add(1);
+                self.loader.stats.of(name).replaced.add(1);
                 true
             }
             // The scan that finds it gone counts the time.
@@ -270,7 +270,7 @@ impl Keeper {
             Err(refused) => {
                 let version = before.as_ref().map(|version| &*version.manifest().version);
                 warn!(plugin = name, version, reason = %refused, "a plugin's file is refused, and what is loaded stays");
-                self.loader.stats.refused.add(1);
+                self.loader.stats.of(name).refused.add(1);
                 false
             }
         }
@@ -364,6 +364,7 @@ impl Keeper {
         for name in &removed {
             self.in_force.remove(name);
             self.good.forget(name);
+            self.loader.stats.of(name).removed.add(1);
             info!(plugin = name, "plugin removed");
         }
         (!removed.is_empty(), due)

@@ -83,6 +83,12 @@ pub struct PluginStats {
     pub timers: RoleStats,
     /// Calls and starts that failed.
     pub failures: Failures,
+    /// Versions that took effect after the start.
+    pub replaced: Counter,
+    /// Versions that were refused after the start.
+    pub refused: Counter,
+    /// How often its file went, and it with it.
+    pub removed: Counter,
     /// Instances handed to partitions.
     pub instances: Counter,
     /// Instances for which a spare was ready.
@@ -107,10 +113,6 @@ impl PluginStats {
 pub struct Stats {
     // Locked when a plugin is loaded and when metrics are read; calls go to the plugin's own counters.
     plugins: Mutex<BTreeMap<String, Arc<PluginStats>>>,
-    /// Versions that took effect after the start.
-    pub reloads: Counter,
-    /// Versions that were refused after the start.
-    pub refused: Counter,
     /// Plugins compiled, rather than loaded from the cache.
     pub compiled: Counter,
 }
@@ -123,6 +125,18 @@ impl Stats {
             .iter()
             .map(|(name, stats)| (name.clone(), stats.clone()))
             .collect()
+    }
+
+    /// Versions that took effect after the start, of all plugins.
+    pub fn reloads(&self) -> u64 {
+        let plugins = self.plugins.lock();
+        plugins.values().map(|stats| stats.replaced.get()).sum()
+    }
+
+    /// Versions that were refused after the start, of all plugins.
+    pub fn refused(&self) -> u64 {
+        let plugins = self.plugins.lock();
+        plugins.values().map(|stats| stats.refused.get()).sum()
     }
 
     pub(super) fn of(&self, plugin: &str) -> Arc<PluginStats> {

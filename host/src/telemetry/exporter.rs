@@ -169,7 +169,9 @@ fn answer(answers: &Answers, method: &Method, path: &str) -> Response<Full<Bytes
             let now = answers.health.get();
             let status = match now {
                 Readiness::Ready => StatusCode::OK,
-                Readiness::Starting | Readiness::Draining => StatusCode::SERVICE_UNAVAILABLE,
+                Readiness::Starting | Readiness::Unable | Readiness::Draining => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
             };
             (status, plain, format!("{}\n", now.word()))
         }

@@ -10,6 +10,8 @@ pub enum Readiness {
     Starting,
     /// Takes messages.
     Ready,
+    /// Takes none for now: the disk or the log does not allow it. Recovers by itself.
+    Unable,
     /// Ends what it has, and takes nothing new.
     Draining,
 }
@@ -21,6 +23,7 @@ impl Readiness {
         match self {
             Self::Starting => "starting",
             Self::Ready => "ready",
+            Self::Unable => "unable",
             Self::Draining => "draining",
         }
     }
@@ -34,6 +37,14 @@ impl Health {
     /// Changes the answer.
     pub fn set(&self, readiness: Readiness) {
         self.0.send_replace(readiness);
+    }
+
+    /// Changes the answer by what it was, and tells watchers if it is another.
+    pub fn change(&self, by: impl FnOnce(Readiness) -> Readiness) {
+        self.0.send_if_modified(|now| {
+            let before = std::mem::replace(now, by(*now));
+            before != *now
+        });
     }
 
     /// The answer now.

@@ -189,13 +189,14 @@ impl Seen {
                     handles.failed(blame);
                 }
             }
-        }
-        for (result, now) in [
-            ("replaced", stats.reloads.get()),
-            ("refused", stats.refused.get()),
-        ] {
-            for _ in 0..self.since("", "reload", result, now) {
-                metrics.reloaded("", result);
+            for (result, now) in [
+                ("replaced", plugin.replaced.get()),
+                ("refused", plugin.refused.get()),
+                ("removed", plugin.removed.get()),
+            ] {
+                for _ in 0..self.since(&name, "reload", result, now) {
+                    metrics.reloaded(&name, result);
+                }
             }
         }
     }

@@ -98,7 +98,7 @@ const JOIN_BOUNDS: [JoinBound; 3] = [
         there: &[(0, "one"), (1, "two")],
         meets: (1, "one"),
         heard: Heard {
-            words: ["`one` has 1 members", "as many as a room may"],
+            words: ["`one` is full, with 1 members", "try again later"],
             retry_ms: 10_000,
         },
         leaves: Some((0, "one")),

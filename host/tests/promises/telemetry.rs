@@ -105,7 +105,9 @@ async fn a_repeat_is_counted_as_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_numbers_of_a_serving_host_move_with_what_it_does() {
     let (_home, server, address) = counting().await;
-    let before = Scrape::of(address).await;
+    // That the run began is a record, too.
+    let settled = |scrape: &Scrape| scrape.get("chat_lag{partition=\"0\"}") == 0.0;
+    let before = scraped(address, "all is decided", settled).await;
     let idle = [
         ("chat_sessions", 0.0),
         ("chat_accepted_total", 0.0),
