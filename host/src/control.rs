@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::journal::embedded::EmbeddedJournal;
+use crate::plugin::{Order, Orders, Status};
 
 /// The longest request.
 const REQUEST_BYTES: u64 = 64 * 1024;
@@ -32,6 +33,8 @@ const PATH_BYTES: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
+    /// Look at or change the plugins.
+    Plugins(Order),
     /// Copy the data into this folder, which must not exist.
     Backup {
         /// An absolute path.
@@ -50,6 +53,8 @@ pub enum Answer {
         /// How many bytes.
         bytes: u64,
     },
+    /// How every plugin does.
+    Plugins(Vec<Status>),
     /// Not done, and why.
     Failed(String),
 }
@@ -93,7 +98,7 @@ impl Control {
     }
 
     /// Answers until `drain`, and removes the socket.
-    pub async fn run(self, drain: CancellationToken) {
+    pub async fn run(self, orders: Orders, drain: CancellationToken) {
         let tasks = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
@@ -103,9 +108,9 @@ impl Control {
             };
             match accepted {
                 Ok((stream, _)) if tasks.len() < AT_ONCE => {
-                    let journal = self.journal.clone();
+                    let (journal, orders) = (self.journal.clone(), orders.clone());
                     tasks.spawn(async move {
-                        if let Err(error) = answer(stream, journal).await {
+                        if let Err(error) = answer(stream, journal, orders).await {
                             debug!(%error, "a control connection broke");
                         }
                     });
@@ -123,13 +128,17 @@ impl Control {
     }
 }
 
-async fn answer(stream: UnixStream, journal: Arc<EmbeddedJournal>) -> std::io::Result<()> {
+async fn answer(
+    stream: UnixStream,
+    journal: Arc<EmbeddedJournal>,
+    orders: Orders,
+) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(read.take(REQUEST_BYTES));
     timeout(REQUEST, reader.read_line(&mut line)).await??;
     let answer = match serde_json::from_str(&line) {
-        Ok(request) => carry_out(request, journal).await,
+        Ok(request) => carry_out(request, journal, orders).await,
         Err(error) => Answer::Failed(format!("the request can't be read: {error}")),
     };
     let mut text = serde_json::to_string(&answer)?;
@@ -137,8 +146,15 @@ async fn answer(stream: UnixStream, journal: Arc<EmbeddedJournal>) -> std::io::R
     write.write_all(text.as_bytes()).await
 }
 
-async fn carry_out(request: Request, journal: Arc<EmbeddedJournal>) -> Answer {
+async fn carry_out(request: Request, journal: Arc<EmbeddedJournal>, orders: Orders) -> Answer {
     match request {
+        Request::Plugins(order) => {
+            match tokio::task::spawn_blocking(move || orders.give(order)).await {
+                Ok(Ok(statuses)) => Answer::Plugins(statuses),
+                Ok(Err(reason)) => Answer::Failed(reason),
+                Err(error) => Answer::Failed(error.to_string()),
+            }
+        }
         Request::Backup { to } => {
             info!(to = %to.display(), "backup begins");
             let copy = tokio::task::spawn_blocking(move || backup(&journal, &to));

@@ -6,6 +6,9 @@
     clippy::indexing_slicing
 )] // Tests.
 
+mod client_support;
+mod plugin_support;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -156,4 +159,42 @@ fn what_can_not_be_made_or_served_is_told_with_its_reason() {
     let (ended, said) = tool(&["check", &text]);
     assert_eq!(ended, 3, "{said}");
     assert!(said.contains("the plugin `text` does not load"), "{said}");
+}
+
+#[test]
+fn orders_reach_a_running_host_and_say_what_came_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, plugins) = (dir.path().join("data"), dir.path().join("plugins"));
+    for folder in [&data, &plugins] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    std::fs::copy(
+        plugin_support::component("basics", "basics"),
+        plugins.join("basics.wasm"),
+    )
+    .unwrap();
+    let server = client_support::Server::start_with(&data, &plugins);
+    let data = data.to_str().unwrap();
+    let (code, words) = tool(&["list", "--data", data]);
+    assert_eq!(code, 0, "{words}");
+    assert!(
+        words.contains("NAME") && words.contains("basics"),
+        "{words}"
+    );
+    let (code, words) = tool(&["disable", "basics", "--data", data]);
+    assert_eq!(code, 0, "{words}");
+    assert!(words.contains("state      disabled"), "{words}");
+    let (code, words) = tool(&["enable", "basics", "--data", data, "--json"]);
+    assert_eq!(code, 0, "{words}");
+    assert!(words.contains("\"state\":\"serving\""), "{words}");
+    let (code, words) = tool(&["rollback", "basics", "--data", data]);
+    assert_eq!(code, 3, "{words}");
+    assert!(words.contains("no older version"), "{words}");
+    let (code, words) = tool(&["show", "nothing", "--data", data]);
+    assert_eq!(code, 3, "{words}");
+    assert!(words.contains("there are: basics"), "{words}");
+    drop(server);
+    let (code, words) = tool(&["list", "--data", data]);
+    assert_eq!(code, 4, "{words}");
+    assert!(words.contains("no host runs on"), "{words}");
 }

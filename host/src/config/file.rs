@@ -64,6 +64,43 @@ pub fn parse(path: &Path, text: &str) -> Settings {
     reader.found
 }
 
+/// Reads the text of `NAME.toml`, the file beside `NAME.wasm`: what `[plugins.NAME]` holds.
+///
+/// # Errors
+/// All that is wrong, in words.
+pub fn parse_single(path: &Path, plugin: &str, text: &str) -> Result<PluginConfig, String> {
+    let mut reader = Reader {
+        path,
+        text,
+        found: Settings::default(),
+    };
+    let mut config = PluginConfig::default();
+    match (DeTable::parse(text), text.parse::<toml::Table>()) {
+        (Ok(spanned), Ok(plain)) => {
+            for entry in in_order(spanned.get_ref()) {
+                let plain = plain.get(entry.0.get_ref().as_ref());
+                reader.single(plugin, &mut config, entry, plain);
+            }
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            let at = reader.at(error.span().map_or(0, |span| span.start));
+            let message = error.message().trim().replace('\n', ", ");
+            reader.found.problems.push(Problem::Syntax { at, message });
+        }
+    }
+    let problems: Vec<String> = reader
+        .found
+        .problems
+        .iter()
+        .map(Problem::to_string)
+        .collect();
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(problems.join("; "))
+    }
+}
+
 struct Reader<'a> {
     path: &'a Path,
     text: &'a str,

@@ -203,6 +203,8 @@ pub struct PluginConfig {
     pub memory_bytes: Option<usize>,
     /// Lets a version replace one that has roles which it lacks.
     pub may_lose_roles: bool,
+    /// Unset: true. Not loaded where it is false.
+    pub enabled: Option<bool>,
     /// Given to the plugin as JSON.
     pub settings: toml::Table,
 }

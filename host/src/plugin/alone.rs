@@ -20,7 +20,7 @@ use super::outside::capability;
 use super::spares::Spares;
 use super::stats::Stats;
 use super::version::Version;
-use super::{Calls, Fault, Instance, LoadError, Manifest, Plugin, Reason};
+use super::{Calls, Fault, Instance, LoadError, Manifest, Plugin, Reason, secrets};
 use crate::config::{PluginConfig, PluginDefaults};
 
 /// A file that a host would serve.
@@ -92,6 +92,7 @@ impl Alone {
             folder: None,
             kept: None,
             defaults: PluginDefaults::default(),
+            // For the room that an instance has.
             plugins: BTreeMap::from([(name.to_string(), own.clone())]),
             require: Vec::new(),
             message_bytes: crate::config::Limits::default().message_bytes,
@@ -111,11 +112,11 @@ impl Alone {
         let component = loader.component(&bytes, &|| false).map_err(of)?.component;
         let compiling = began.elapsed();
         let capabilities = capabilities(&engine, &component);
-        let version = loader.load(&name, &bytes, &|| false)?;
+        let version = loader.load(&name, &bytes, &own, &|| false)?;
 
         let linked = Linked::new(&engine, &component).map_err(of)?;
-        let settings = serde_json::to_string(&own.settings)
-            .map_err(|error| of(Reason::Settings(error.to_string())))?;
+        let settings =
+            secrets::resolved(&own.settings).map_err(|words| of(Reason::Settings(words)))?;
         let began = Instant::now();
         let fault = |fault: Fault| of(fault.into());
         let mut guest =

@@ -91,7 +91,8 @@ fn config(memory_bytes: usize) -> Config {
         .total_memories(INSTANCES * 2)
         .total_tables(INSTANCES * 4)
         .total_stacks(INSTANCES)
-        .max_core_instances_per_component(32)
+        // Python's has 38.
+        .max_core_instances_per_component(64)
         .max_memories_per_component(8)
         .max_tables_per_component(16)
         .table_elements(super::limits::TABLE_ELEMENTS)

@@ -33,8 +33,7 @@ impl Fingerprint {
         }
     }
 
-    /// How long ago it was changed, as far as the clocks agree.
-    pub(super) fn age(&self) -> Duration {
+    fn age(&self) -> Duration {
         let (seconds, nanos) = self.modified.max(self.changed);
         let since = |seconds, nanos| {
             Some(Duration::new(
@@ -49,8 +48,32 @@ impl Fingerprint {
     }
 }
 
-/// A file as it was seen: its state, or why it can't be used.
-pub(super) type Seen = Result<Fingerprint, Reason>;
+/// A plugin's files as they were seen: their state, or why they can't be used.
+pub(super) type Seen = Result<State, Reason>;
+
+/// The state of `NAME.wasm`, and of `NAME.toml` beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct State {
+    component: Fingerprint,
+    settings: Option<Fingerprint>,
+}
+
+impl State {
+    /// How long ago the younger of the two was changed, as far as the clocks agree.
+    pub(super) fn age(&self) -> Duration {
+        let component = self.component.age();
+        self.settings
+            .map_or(component, |settings| settings.age().min(component))
+    }
+}
+
+/// What is in a plugin's files.
+pub(super) struct Content {
+    pub(super) component: Vec<u8>,
+    /// The text of `NAME.toml` and where it is, where there is one.
+    pub(super) settings: Option<(PathBuf, String)>,
+    pub(super) state: State,
+}
 
 /// The folder.
 pub(super) struct Folder {
@@ -97,18 +120,45 @@ impl Folder {
         Ok(files)
     }
 
-    /// The state of one file.
+    /// The state of one plugin's files.
     pub(super) fn look(&self, name: &str) -> Seen {
-        let path = self.resolve(name)?;
-        let facts = std::fs::metadata(path).map_err(unreadable)?;
-        within_bounds(&facts)
+        let stat = |file: &str| {
+            let facts = std::fs::metadata(self.resolve(file)?).map_err(unreadable)?;
+            within_bounds(&facts)
+        };
+        let component = stat(&format!("{name}.wasm"))?;
+        let settings = present(stat(&format!("{name}.toml")))?;
+        Ok(State {
+            component,
+            settings,
+        })
     }
 
-    /// What is in a file, and the state it was read in.
+    /// What is in a plugin's files, and the state they were read in.
     ///
     /// # Errors
-    /// Why it can't be used.
-    pub(super) fn read(&self, name: &str) -> Result<(Vec<u8>, Fingerprint), Reason> {
+    /// Why they can't be used.
+    pub(super) fn read(&self, name: &str) -> Result<Content, Reason> {
+        let (component, state) = self.read_file(&format!("{name}.wasm"))?;
+        let settings = present(self.read_file(&format!("{name}.toml")))?;
+        let text = settings.as_ref().map(|(bytes, _)| {
+            let path = self.path.join(format!("{name}.toml"));
+            match std::str::from_utf8(bytes) {
+                Ok(text) => Ok((path, text.to_owned())),
+                Err(_) => Err(Reason::Settings(format!("{} is not UTF-8", path.display()))),
+            }
+        });
+        Ok(Content {
+            component,
+            settings: text.transpose()?,
+            state: State {
+                component: state,
+                settings: settings.map(|(_, state)| state),
+            },
+        })
+    }
+
+    fn read_file(&self, name: &str) -> Result<(Vec<u8>, Fingerprint), Reason> {
         let path = self.resolve(name)?;
         let file = File::open(path).map_err(unreadable)?;
         let fingerprint = within_bounds(&file.metadata().map_err(unreadable)?)?;
@@ -128,12 +178,9 @@ impl Folder {
     }
 
     /// Follows links, as long as they stay in the folder.
-    fn resolve(&self, name: &str) -> Result<PathBuf, Reason> {
+    fn resolve(&self, file: &str) -> Result<PathBuf, Reason> {
         let folder = self.path.canonicalize().map_err(unreadable)?;
-        let path = folder
-            .join(format!("{name}.wasm"))
-            .canonicalize()
-            .map_err(unreadable)?;
+        let path = folder.join(file).canonicalize().map_err(unreadable)?;
         if path.starts_with(&folder) {
             Ok(path)
         } else {
@@ -142,7 +189,16 @@ impl Folder {
     }
 }
 
-fn within_bounds(facts: &Metadata) -> Seen {
+/// Nothing, where there is no such file.
+fn present<T>(found: Result<T, Reason>) -> Result<Option<T>, Reason> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(Reason::Gone) => Ok(None),
+        Err(reason) => Err(reason),
+    }
+}
+
+fn within_bounds(facts: &Metadata) -> Result<Fingerprint, Reason> {
     if !facts.is_file() {
         return Err(Reason::Read("it is not a file".into()));
     }
@@ -196,8 +252,8 @@ mod tests {
         assert!(files["in"].is_ok());
         assert_eq!(files["out"], Err(Reason::OutsideFolder));
         assert!(!files.contains_key("gone"));
-        assert_eq!(folder.read("out").unwrap_err(), Reason::OutsideFolder);
-        assert_eq!(folder.read("in").unwrap().0, b"x");
+        assert_eq!(folder.read("out").err(), Some(Reason::OutsideFolder));
+        assert_eq!(folder.read("in").unwrap().component, b"x");
     }
 
     #[test]
@@ -212,7 +268,7 @@ mod tests {
             Err(Reason::TooLarge(FILE_BYTES + 1))
         );
         assert_eq!(
-            folder.read("a").unwrap_err(),
+            folder.read("a").err().unwrap(),
             Reason::TooLarge(FILE_BYTES + 1)
         );
     }

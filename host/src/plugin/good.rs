@@ -1,22 +1,33 @@
-//! The last version of each plugin that worked: it serves at a start where the file in the folder is broken.
+//! The last versions of each plugin that worked, the newest first: they serve at a start where the files in the folder
+//! are broken, and after a rollback.
 
 use std::io::{Error, ErrorKind};
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::Roles;
 use super::cache::{make_private, put};
+
+/// Versions kept of each plugin.
+const VERSIONS: usize = 3;
 
 /// The folder, or none where nothing is kept.
 pub(super) struct Good {
     folder: Option<PathBuf>,
 }
 
-/// A version that worked.
+/// A version that worked. Its component is in a file beside, named by the hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Kept {
-    pub(super) bytes: Vec<u8>,
-    pub(super) roles: Roles,
+    /// Of the component.
+    pub(super) hash: String,
+    /// What the plugin calls it.
+    pub(super) version: String,
+    /// The names of its roles.
+    pub(super) roles: Vec<String>,
+    /// The text of the `NAME.toml` under which it started.
+    pub(super) settings: Option<String>,
 }
 
 impl Good {
@@ -32,66 +43,70 @@ impl Good {
         Self { folder }
     }
 
-    /// Keeps a version in the place of the one before it.
-    pub(super) fn keep(&self, name: &str, bytes: &[u8], roles: Roles) {
+    /// Keeps a version as the newest; the oldest goes.
+    pub(super) fn keep(&self, name: &str, kept: Kept, component: &[u8]) {
         let Some(folder) = &self.folder else { return };
-        if self
-            .get(name)
-            .is_some_and(|kept| kept.bytes == bytes && kept.roles == roles)
-        {
+        let mut versions = self.versions(name);
+        if versions.first() == Some(&kept) {
             return;
         }
-        let kept = put(&folder.join(format!("{name}.wasm")), bytes).and_then(|()| {
-            put(
-                &folder.join(format!("{name}.roles")),
-                roles.names().join(" ").as_bytes(),
-            )
-        });
-        if let Err(error) = kept {
+        let folder = folder.join(name);
+        versions.retain(|version| version.hash != kept.hash);
+        let hash = kept.hash.clone();
+        versions.insert(0, kept);
+        let dropped = versions.split_off(versions.len().min(VERSIONS));
+        let written = make_private(&folder)
+            .and_then(|()| put(&folder.join(format!("{hash}.wasm")), component))
+            .and_then(|()| serde_json::to_vec_pretty(&versions).map_err(Error::from))
+            // The list last: what it names is there.
+            .and_then(|list| put(&folder.join("versions.json"), &list));
+        if let Err(error) = written {
             warn!(plugin = name, %error, "the last good version of a plugin is not kept");
+            return;
+        }
+        for old in dropped {
+            // One that stays costs space alone.
+            std::fs::remove_file(folder.join(format!("{}.wasm", old.hash))).ok();
         }
     }
 
-    /// The kept version, if there is one.
-    pub(super) fn get(&self, name: &str) -> Option<Kept> {
+    /// What is kept, the newest first.
+    pub(super) fn versions(&self, name: &str) -> Vec<Kept> {
+        let Some(bytes) = self.read(name, "versions.json") else {
+            return Vec::new();
+        };
+        serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+            warn!(plugin = name, %error, "the list of a plugin's last good versions can't be read");
+            Vec::new()
+        })
+    }
+
+    /// The component of a kept version.
+    pub(super) fn component(&self, name: &str, hash: &str) -> Option<Vec<u8>> {
+        self.read(name, &format!("{hash}.wasm"))
+    }
+
+    fn read(&self, name: &str, file: &str) -> Option<Vec<u8>> {
         let folder = self.folder.as_ref()?;
-        let read = |suffix| match std::fs::read(folder.join(format!("{name}.{suffix}"))) {
+        match std::fs::read(folder.join(name).join(file)) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => {
-                warn!(plugin = name, %error, "the last good version of a plugin can't be read");
+                warn!(plugin = name, file, %error, "a kept version of a plugin can't be read");
                 None
             }
-        };
-        Some(Kept {
-            bytes: read("wasm")?,
-            roles: roles(&String::from_utf8_lossy(&read("roles")?)),
-        })
+        }
     }
 
     /// Forgets a plugin that was removed.
     pub(super) fn forget(&self, name: &str) {
         let Some(folder) = &self.folder else { return };
-        let remove = |suffix| -> Result<(), Error> {
-            match std::fs::remove_file(folder.join(format!("{name}.{suffix}"))) {
-                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
+        match std::fs::remove_dir_all(folder.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                warn!(plugin = name, %error, "the last good versions of a removed plugin stay");
             }
-        };
-        if let Err(error) = remove("wasm").and_then(|()| remove("roles")) {
-            warn!(plugin = name, %error, "the last good version of a removed plugin stays");
+            _ => {}
         }
-    }
-}
-
-fn roles(names: &str) -> Roles {
-    let has = |role| names.split_whitespace().any(|name| name == role);
-    Roles {
-        moderation: has("moderation"),
-        commands: has("commands"),
-        formatting: has("formatting"),
-        review: has("review"),
-        timers: has("timers"),
     }
 }
 
@@ -99,18 +114,29 @@ fn roles(names: &str) -> Roles {
 mod tests {
     use super::*;
 
+    fn kept(hash: &str) -> Kept {
+        Kept {
+            hash: hash.into(),
+            version: format!("{hash}.0.0"),
+            roles: vec!["review".into()],
+            settings: None,
+        }
+    }
+
     #[test]
-    fn what_was_kept_is_given_back_until_it_is_forgotten() {
+    fn the_last_three_versions_are_given_back_until_they_are_forgotten() {
         let dir = tempfile::tempdir().unwrap();
         let good = Good::open(Some(dir.path().join("good")));
-        let all = roles("moderation commands formatting review timers");
-        assert_eq!(all.names().len(), 5);
-
-        good.keep("a", b"code", all);
-        let kept = good.get("a").unwrap();
-        assert_eq!((kept.bytes.as_slice(), kept.roles), (&b"code"[..], all));
+        for hash in ["1", "2", "3", "2", "4"] {
+            good.keep("a", kept(hash), hash.as_bytes());
+        }
+        let hashes: Vec<String> = good.versions("a").into_iter().map(|v| v.hash).collect();
+        assert_eq!(hashes, ["4", "2", "3"]);
+        assert_eq!(good.component("a", "2").as_deref(), Some(&b"2"[..]));
+        assert_eq!(good.component("a", "1"), None, "the oldest is gone");
+        assert!(good.versions("b").is_empty());
 
         good.forget("a");
-        assert!(good.get("a").is_none());
+        assert!(good.versions("a").is_empty());
     }
 }

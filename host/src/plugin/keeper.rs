@@ -3,7 +3,10 @@
 //! One thread owns it. A change counts when the file has rested; a version takes effect when it loaded; until then,
 //! and if it does not, what was in force stays in force.
 
+mod orders;
+
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,12 +15,14 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::cache::content_hash;
-use super::folder::{Folder, Seen};
-use super::good::Good;
+use super::decisions::{Decisions, Pinned};
+use super::folder::{Content, Folder, Seen};
+use super::good::{Good, Kept};
 use super::load_error::{LoadError, Reason};
 use super::loader::Loader;
 use super::version::Version;
 use super::{Plugin, PluginSet, Roles};
+use crate::config::PluginConfig;
 
 /// A file that did not change for so long is whole: a linker writes in pieces.
 pub(super) const RESTED: Duration = Duration::from_millis(200);
@@ -33,6 +38,7 @@ pub(super) struct Keeper {
     loader: Loader,
     folder: Folder,
     good: Good,
+    decisions: Decisions,
     files: BTreeMap<String, Watched>,
     in_force: BTreeMap<String, InForce>,
     set: watch::Sender<Arc<PluginSet>>,
@@ -48,11 +54,16 @@ struct Watched {
     since: Instant,
     /// This state was loaded or refused.
     tried: bool,
+    /// Why it was refused; empty where it was not.
+    refused: String,
 }
 
 struct InForce {
     version: Arc<Version>,
+    /// Of its component.
     hash: String,
+    /// The settings under which it runs.
+    own: PluginConfig,
     missing_since: Option<Instant>,
 }
 
@@ -70,6 +81,7 @@ impl Keeper {
         loader: Loader,
         folder: Folder,
         good: Good,
+        decisions: Decisions,
         set: watch::Sender<Arc<PluginSet>>,
         ending: Arc<AtomicBool>,
     ) -> Self {
@@ -77,6 +89,7 @@ impl Keeper {
             loader,
             folder,
             good,
+            decisions,
             files: BTreeMap::new(),
             in_force: BTreeMap::new(),
             set,
@@ -150,27 +163,73 @@ impl Keeper {
             seen,
             since: Instant::now(),
             tried: true,
+            refused: String::new(),
         };
         self.files.insert(name.into(), watched);
         checked
     }
 
     fn fall_back(&mut self, name: &str, broken: LoadError) -> Result<(), LoadError> {
-        let Some(kept) = self.good.get(name) else {
+        let Some(kept) = self.good.versions(name).into_iter().next() else {
             return Err(broken);
         };
-        let ending = || self.ending.load(Ordering::Relaxed);
-        let Ok(version) = self.loader.load(name, &kept.bytes, &ending) else {
+        let Some(Ok(version)) = self.load_kept(name, &kept) else {
             return Err(broken);
         };
         warn!(
             plugin = name,
-            version = version.manifest().version,
+            version = version.version.manifest().version,
             reason = %broken,
-            "a plugin's file is broken, and its last good version serves"
+            "a plugin's files are broken, and its last good version serves"
         );
-        self.put_in_force(name, version, content_hash(&kept.bytes));
+        if let Some(watched) = self.files.get_mut(name) {
+            watched.refused = broken.reason.to_string();
+        }
+        self.in_force.insert(name.into(), version);
         Ok(())
+    }
+
+    /// Loads a kept version under the settings that it was kept with; none where its component is gone.
+    fn load_kept(&self, name: &str, kept: &Kept) -> Option<Result<InForce, LoadError>> {
+        let component = self.good.component(name, &kept.hash)?;
+        let settings = kept.settings.as_ref();
+        let beside = settings.map(|text| (self.folder.path().join(format!("{name}.toml")), text));
+        let own = self.own(
+            name,
+            beside.as_ref().map(|(path, text)| (&**path, &***text)),
+        );
+        let ending = || self.ending.load(Ordering::Relaxed);
+        let loaded = own
+            .map_err(|reason| LoadError {
+                name: name.into(),
+                reason,
+            })
+            .and_then(|own| {
+                let version = self.loader.load(name, &component, &own, &ending)?;
+                Ok(InForce {
+                    version: Arc::new(version),
+                    hash: kept.hash.clone(),
+                    own,
+                    missing_since: None,
+                })
+            });
+        Some(loaded)
+    }
+
+    /// A plugin's own settings: those of the file beside it, else its table in the configuration.
+    fn own(&self, name: &str, beside: Option<(&Path, &str)>) -> Result<PluginConfig, Reason> {
+        match beside {
+            Some((path, text)) => {
+                crate::config::file::parse_single(path, name, text).map_err(Reason::Settings)
+            }
+            None => Ok(self
+                .loader
+                .config
+                .plugins
+                .get(name)
+                .cloned()
+                .unwrap_or_default()),
+        }
     }
 
     /// Looks at the folder once, acts on what has rested, and says when to look again at the latest.
@@ -221,6 +280,7 @@ impl Keeper {
                     seen,
                     since: now,
                     tried: false,
+                    refused: String::new(),
                 };
                 self.files.insert(name.into(), watched);
                 Some(RESTED)
@@ -237,13 +297,11 @@ impl Keeper {
             .map(|in_force| in_force.version.clone());
         let tried = self.try_file(name);
         if let Some(watched) = self.files.get_mut(name) {
-            watched.tried = !matches!(
-                &tried,
-                Err(LoadError {
-                    reason: Reason::Gone,
-                    ..
-                })
-            );
+            watched.tried = !matches!(&tried, Err(error) if error.reason == Reason::Gone);
+            watched.refused = match &tried {
+                Err(error) => error.reason.to_string(),
+                Ok(_) => String::new(),
+            };
         }
         match tried {
             Ok(false) => false,
@@ -254,7 +312,9 @@ impl Keeper {
                     .map(|in_force| in_force.version.clone());
                 let version = version.as_ref().map(|version| &*version.manifest().version);
                 let took_ms = started.elapsed().as_millis();
-                if before.is_some() {
+                if version.is_none() {
+                    info!(plugin = name, "plugin disabled");
+                } else if before.is_some() {
                     info!(plugin = name, version, took_ms, "plugin replaced");
                 } else {
                     info!(plugin = name, version, took_ms, "plugin added");
@@ -276,65 +336,89 @@ impl Keeper {
         }
     }
 
-    /// Loads a file and puts it in force; answers whether it is another version than before.
+    /// Loads a plugin's files and puts them in force; answers whether anything is another than before.
     fn try_file(&mut self, name: &str) -> Result<bool, LoadError> {
         let of = |reason| LoadError {
             name: name.into(),
             reason,
         };
-        let (bytes, read) = self.folder.read(name).map_err(of)?;
+        let content = self.folder.read(name).map_err(of)?;
         if let Some(watched) = self.files.get_mut(name)
-            && watched.seen != Ok(read)
+            && watched.seen != Ok(content.state)
         {
             // It changed after it had rested: it is to rest again.
             return Err(of(Reason::Gone));
         }
-        let hash = content_hash(&bytes);
+        let beside = content.settings.as_ref();
+        let own = self
+            .own(name, beside.map(|(path, text)| (&**path, &**text)))
+            .map_err(of)?;
+        let decision = self.decisions.of(name);
+        if !decision.enabled.or(own.enabled).unwrap_or(true) {
+            if self.loader.config.require.iter().any(|must| must == name) {
+                return Err(of(Reason::RequiredDisabled));
+            }
+            return Ok(self.in_force.remove(name).is_some());
+        }
+        let hash = content_hash(&content.component);
+        if let Some(pinned) = decision.pinned.filter(|pinned| pinned.instead_of == hash) {
+            return self.serve_pinned(name, &pinned);
+        }
         let in_force = self.in_force.get(name);
-        if in_force.is_some_and(|in_force| in_force.hash == hash) {
+        if in_force.is_some_and(|in_force| in_force.hash == hash && in_force.own == own) {
             return Ok(false);
         }
         // The newest of a quick series wins: nobody waits for what was replaced while it compiled.
-        let stop = || self.ending.load(Ordering::Relaxed) || self.folder.look(name) != Ok(read);
-        let version = self.loader.load(name, &bytes, &stop)?;
+        let stop =
+            || self.ending.load(Ordering::Relaxed) || self.folder.look(name) != Ok(content.state);
+        let version = self.loader.load(name, &content.component, &own, &stop)?;
         let roles = version.manifest().roles;
-        let before = match in_force {
-            Some(in_force) => Some(in_force.version.manifest().roles),
-            None => self.good.get(name).map(|kept| kept.roles),
+        let before = in_force.map(|in_force| in_force.version.manifest().roles.names());
+        let kept = || self.good.versions(name).into_iter().next();
+        let before: Option<Vec<String>> = before
+            .map(|names| names.into_iter().map(str::to_owned).collect())
+            .or_else(|| kept().map(|kept| kept.roles));
+        check_roles(&own, roles, &before.unwrap_or_default()).map_err(of)?;
+        let Content {
+            component,
+            settings,
+            ..
+        } = content;
+        let kept = Kept {
+            hash: hash.clone(),
+            version: version.manifest().version.clone(),
+            roles: roles.names().into_iter().map(str::to_owned).collect(),
+            settings: settings.map(|(_, text)| text),
         };
-        self.check_roles(name, roles, before).map_err(of)?;
-        self.good.keep(name, &bytes, roles);
-        self.put_in_force(name, version, hash);
-        Ok(true)
-    }
-
-    fn check_roles(&self, name: &str, now: Roles, before: Option<Roles>) -> Result<(), Reason> {
-        let may = self
-            .loader
-            .config
-            .plugins
-            .get(name)
-            .is_some_and(|own| own.may_lose_roles);
-        let before = before.unwrap_or_default();
-        if may || now.covers(before) {
-            return Ok(());
-        }
-        let has = now.names();
-        let lost: Vec<_> = before
-            .names()
-            .into_iter()
-            .filter(|role| !has.contains(role))
-            .collect();
-        Err(Reason::LosesRoles(lost.join(" and ")))
-    }
-
-    fn put_in_force(&mut self, name: &str, version: Version, hash: String) {
+        self.good.keep(name, kept, &component);
         let in_force = InForce {
             version: Arc::new(version),
             hash,
+            own,
             missing_since: None,
         };
         self.in_force.insert(name.into(), in_force);
+        Ok(true)
+    }
+
+    /// Puts in force what a rollback went to; answers whether it was not already.
+    fn serve_pinned(&mut self, name: &str, pinned: &Pinned) -> Result<bool, LoadError> {
+        let serves = |in_force: &InForce| in_force.hash == pinned.serves;
+        if self.in_force.get(name).is_some_and(serves) {
+            return Ok(false);
+        }
+        let kept = self.good.versions(name).into_iter();
+        let kept = kept.into_iter().find(|kept| kept.hash == pinned.serves);
+        let gone = || LoadError {
+            name: name.into(),
+            reason: Reason::Read(
+                "the version that it was rolled back to is gone; reload it".into(),
+            ),
+        };
+        let kept = kept.ok_or_else(gone)?;
+        let in_force = self.load_kept(name, &kept).ok_or_else(gone)??;
+        self.in_force.insert(name.into(), in_force);
+        Ok(true)
     }
 
     /// Takes out what has been gone for long enough; answers whether anything was, and when to look again.
@@ -386,4 +470,18 @@ impl Keeper {
             });
         });
     }
+}
+
+/// A version that lacks a role of the one before needs the operator's word.
+fn check_roles(own: &PluginConfig, now: Roles, before: &[String]) -> Result<(), Reason> {
+    let has = now.names();
+    let lost: Vec<&str> = before
+        .iter()
+        .map(String::as_str)
+        .filter(|role| !has.contains(role))
+        .collect();
+    if own.may_lose_roles || lost.is_empty() {
+        return Ok(());
+    }
+    Err(Reason::LosesRoles(lost.join(" and ")))
 }

@@ -26,6 +26,9 @@ pub enum Reason {
         "it is required, and there is no such file in {0}; put it there, or take it out of `require`"
     )]
     Required(String),
+    /// It is required, and disabled.
+    #[error("it is required, and disabled; enable it, or take it out of `require`")]
+    RequiredDisabled,
     /// Its file is too large.
     #[error("its file has {0} bytes, and at most {max} are read", max = super::folder::FILE_BYTES)]
     TooLarge(u64),
@@ -69,8 +72,8 @@ pub enum Reason {
     /// What it says of itself breaks the interface.
     #[error("what it says of itself is wrong: {0}")]
     Manifest(String),
-    /// Its table in the configuration can't be given to it.
-    #[error("its settings can't be written as JSON: {0}")]
+    /// Its settings can't be used.
+    #[error("its settings can't be used: {0}")]
     Settings(String),
     /// `start` returned an error.
     #[error("it does not start: {0}")]

@@ -17,7 +17,7 @@ use super::load_error::{LoadError, Reason};
 use super::spares::Refills;
 use super::stats::Stats;
 use super::version::{Recipe, Version};
-use super::{manifest, probe};
+use super::{manifest, probe, secrets};
 use crate::config::PluginConfig;
 
 /// Loads plugins, one at a time.
@@ -38,9 +38,10 @@ impl Loader {
         &self,
         name: &str,
         bytes: &[u8],
+        own: &PluginConfig,
         stop: &dyn Fn() -> bool,
     ) -> Result<Version, LoadError> {
-        self.try_load(name, bytes, stop)
+        self.try_load(name, bytes, own, stop)
             .map_err(|reason| LoadError {
                 name: name.into(),
                 reason,
@@ -67,6 +68,7 @@ impl Loader {
         &self,
         name: &str,
         bytes: &[u8],
+        own: &PluginConfig,
         stop: &dyn Fn() -> bool,
     ) -> Result<Version, Reason> {
         if !manifest::is_name(name) {
@@ -83,15 +85,20 @@ impl Loader {
             "plugin compiled"
         );
 
-        let unset = PluginConfig::default();
-        let own = self.config.plugins.get(name).unwrap_or(&unset);
+        if let Some(asked) = own.memory_bytes
+            && asked > self.config.memory_bytes()
+        {
+            return Err(Reason::Settings(format!(
+                "`memory-bytes` is {asked}, and this host was started with room for {} an instance; write it under [plugins.{name}] in the configuration file, and start anew",
+                self.config.memory_bytes()
+            )));
+        }
         let recipe = Recipe {
             limits: Limits::new(&self.config.defaults, own, self.config.message_bytes),
             engine: self.engine.clone(),
             linked,
             name: name.into(),
-            settings: serde_json::to_string(&own.settings)
-                .map_err(|error| Reason::Settings(error.to_string()))?,
+            settings: secrets::resolved(&own.settings).map_err(Reason::Settings)?,
         };
         let mut guest = Guest::new(
             &recipe.engine,

@@ -21,7 +21,12 @@ impl Measured {
     ) -> Result<R, Fault> {
         let started = Instant::now();
         let answer = call(&mut self.guest);
-        role(&self.stats).called(messages, started.elapsed());
+        self.stats.called(
+            role(&self.stats),
+            messages,
+            started.elapsed(),
+            self.guest.memory_held(),
+        );
         if let Err(fault) = &answer {
             self.stats.failures.of(fault.blame).add(1);
         }

@@ -15,17 +15,22 @@ use tracing::{info, warn};
 use super::PluginSet;
 use super::cache::Cache;
 use super::config::Config;
+use super::decisions::Decisions;
 use super::engine::{Engine, EngineError};
 use super::folder::Folder;
 use super::good::Good;
 use super::keeper::Keeper;
 use super::load_error::LoadError;
 use super::loader::Loader;
+use super::orders::{Order, Status};
 use super::spares::Spares;
 use super::stats::Stats;
 
 /// After a notification the folder is left alone for so long: a file that is written notifies at each piece.
 const CALM: Duration = Duration::from_millis(50);
+
+/// What may wait for the thread: looks, of which one is enough, and orders.
+const WAKES: usize = 16;
 
 /// A file that was open for writing was closed.
 const WRITTEN: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
@@ -60,7 +65,29 @@ pub struct Plugins {
     set: watch::Receiver<Arc<PluginSet>>,
     stats: Arc<Stats>,
     // Ends the threads when it is dropped.
-    _following: Option<Following>,
+    following: Option<Following>,
+}
+
+/// Gives the operator's orders to the plugins of this host. Cheap to clone.
+#[derive(Clone)]
+pub struct Orders(Option<SyncSender<Wake>>);
+
+impl Orders {
+    /// Carries out what the operator asks. Blocks while something compiles.
+    ///
+    /// # Errors
+    /// Why it was not done, for the operator.
+    pub fn give(&self, order: Order) -> Result<Vec<Status>, String> {
+        let wake = self
+            .0
+            .as_ref()
+            .ok_or("no plugin folder is set; set one with `--plugins`")?;
+        let (answer, answered) = sync_channel(1);
+        let ended = |_| "the server is going down".to_owned();
+        wake.send(Wake::Order(order, answer))
+            .map_err(|_| ended(()))?;
+        answered.recv().map_err(|_| ended(()))?
+    }
 }
 
 /// The thread that follows the folder, and the one that makes spares.
@@ -74,6 +101,7 @@ struct Following {
 
 enum Wake {
     Look,
+    Order(Order, SyncSender<Result<Vec<Status>, String>>),
     End,
 }
 
@@ -93,7 +121,7 @@ impl Plugins {
             return Ok(Self {
                 set,
                 stats,
-                _following: None,
+                following: None,
             });
         };
         let folder =
@@ -101,6 +129,7 @@ impl Plugins {
         let spares = Spares::start()?;
         let kept = |name| config.kept.as_ref().map(|kept| kept.join(name));
         let good = Good::open(kept("good"));
+        let decisions = Decisions::open(kept("decisions.json"));
         let loader = Loader {
             engine: Engine::new(config.memory_bytes())?,
             cache: Cache::open(kept("code")),
@@ -109,10 +138,10 @@ impl Plugins {
             config,
         };
         // Before the first scan, so that no change falls between them.
-        let (wake, woken) = sync_channel(1);
+        let (wake, woken) = sync_channel(WAKES);
         let watcher = notice(&folder, wake.clone());
         let ending = Arc::new(AtomicBool::new(false));
-        let mut keeper = Keeper::new(loader, folder, good, sender, ending.clone());
+        let mut keeper = Keeper::new(loader, folder, good, decisions, sender, ending.clone());
         keeper.start()?;
         let thread = std::thread::Builder::new()
             .name("plugin-watch".into())
@@ -123,7 +152,7 @@ impl Plugins {
         Ok(Self {
             set,
             stats,
-            _following: Some(Following {
+            following: Some(Following {
                 wake,
                 ending,
                 thread: Some(thread),
@@ -142,6 +171,16 @@ impl Plugins {
     #[must_use]
     pub fn stats(&self) -> Arc<Stats> {
         self.stats.clone()
+    }
+
+    /// A way to give orders.
+    #[must_use]
+    pub fn orders(&self) -> Orders {
+        Orders(
+            self.following
+                .as_ref()
+                .map(|following| following.wake.clone()),
+        )
     }
 
     /// Stops following the folder and joins the threads; a version that is being compiled is given up. Instances that
@@ -188,6 +227,10 @@ fn follow(keeper: &mut Keeper, woken: &Receiver<Wake>) {
         match woken.recv_timeout(due.saturating_duration_since(Instant::now())) {
             Ok(Wake::Look) => due = due.min(Instant::now() + CALM),
             Err(RecvTimeoutError::Timeout) => due = Instant::now() + keeper.look(),
+            Ok(Wake::Order(order, answer)) => {
+                // Who asked may have left.
+                let _ = answer.send(keeper.carry_out(&order));
+            }
             Ok(Wake::End) | Err(RecvTimeoutError::Disconnected) => return,
         }
     }

@@ -38,7 +38,7 @@ pub struct RoleStats {
 }
 
 impl RoleStats {
-    pub(super) fn called(&self, messages: usize, took: Duration) {
+    fn called(&self, messages: usize, took: Duration) {
         self.calls.add(1);
         self.messages.add(messages as u64);
         self.nanos
@@ -72,6 +72,52 @@ impl Failures {
     }
 }
 
+/// How long calls took: counts by size classes, four to each doubling.
+#[derive(Debug)]
+pub struct Latency([AtomicU64; CLASSES]);
+
+const CLASSES: usize = 160;
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl Latency {
+    fn class(nanos: u64) -> usize {
+        let nanos = nanos.max(4);
+        let doublings = nanos.ilog2();
+        let quarter = (nanos >> (doublings - 2)) & 3;
+        (doublings as usize * 4 + quarter as usize).min(CLASSES - 1)
+    }
+
+    fn add(&self, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        if let Some(class) = self.0.get(Self::class(nanos)) {
+            class.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// The time that this share of the calls (0 to 1) did not exceed, to a quarter of a doubling; zero before the first.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> Duration {
+        let counts: Vec<u64> = self.0.iter().map(|count| count.load(Relaxed)).collect();
+        let all: u64 = counts.iter().sum();
+        let mut left = (all as f64 * share).ceil() as u64;
+        for (class, count) in counts.into_iter().enumerate() {
+            left = left.saturating_sub(count);
+            if left == 0 && all > 0 {
+                let (doublings, quarter) = (class as u32 / 4, class as u64 % 4);
+                // The upper end of the class.
+                let nanos = (5 + quarter) << doublings.saturating_sub(2);
+                return Duration::from_nanos(nanos);
+            }
+        }
+        Duration::ZERO
+    }
+}
+
 /// One plugin, over all its versions.
 #[derive(Debug, Default)]
 #[allow(missing_docs)] // A role each.
@@ -81,6 +127,10 @@ pub struct PluginStats {
     pub formatting: RoleStats,
     pub review: RoleStats,
     pub timers: RoleStats,
+    /// How long its calls took.
+    pub latency: Latency,
+    /// Linear memory of the instance that was called last, in bytes.
+    pub memory_bytes: AtomicU64,
     /// Calls and starts that failed.
     pub failures: Failures,
     /// Versions that took effect after the start.
@@ -96,6 +146,35 @@ pub struct PluginStats {
 }
 
 impl PluginStats {
+    /// A call of a role for so many messages, by an instance of so much memory.
+    pub(super) fn called(
+        &self,
+        role: &RoleStats,
+        messages: usize,
+        took: Duration,
+        memory_bytes: usize,
+    ) {
+        role.called(messages, took);
+        self.latency.add(took);
+        self.memory_bytes.store(memory_bytes as u64, Relaxed);
+    }
+
+    /// Calls and starts that failed, whatever the blame.
+    pub fn failed(&self) -> u64 {
+        let failures = &self.failures;
+        [
+            &failures.trap,
+            &failures.running_time,
+            &failures.wall_clock,
+            &failures.memory,
+            &failures.answer,
+            &failures.host,
+        ]
+        .map(Counter::get)
+        .iter()
+        .sum()
+    }
+
     /// The roles by name, in the order in which they are called.
     pub fn roles(&self) -> [(&'static str, &RoleStats); 5] {
         [
@@ -145,5 +224,25 @@ impl Stats {
             .entry(plugin.to_owned())
             .or_default()
             .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_is_right_to_a_quarter_of_a_doubling() {
+        let latency = Latency::default();
+        assert_eq!(latency.quantile(0.5), Duration::ZERO);
+        for micros in 1..=1000 {
+            latency.add(Duration::from_micros(micros));
+        }
+        for (share, micros) in [(0.5, 500.0), (0.99, 990.0)] {
+            let found = latency.quantile(share).as_secs_f64() * 1e6;
+            assert!((micros..micros * 1.26).contains(&found), "{share}: {found}");
+        }
+        latency.add(Duration::MAX);
+        latency.add(Duration::ZERO);
     }
 }

@@ -1,7 +1,8 @@
-//! `chat-host plugin`: the tools of somebody who writes a plugin.
+//! `chat-host plugin`: the tools of whoever writes a plugin, and of whoever runs some.
 
 mod bench;
 mod check;
+mod live;
 mod new;
 mod run;
 mod words;
@@ -13,7 +14,7 @@ use clap::{Args, Subcommand};
 
 use super::exit::{Exit, complain};
 use crate::config::PluginConfig;
-use crate::plugin::{Alone, AloneError};
+use crate::plugin::{Alone, AloneError, Order};
 
 /// What `chat-host plugin` is given.
 #[derive(Debug, Args)]
@@ -32,6 +33,18 @@ enum Command {
     Run(run::RunArgs),
     /// Measures what a message costs, alone and in batches
     Bench(bench::BenchArgs),
+    /// Lists the plugins of a running host and how they do
+    List(live::ListArgs),
+    /// Shows all about one plugin of a running host
+    Show(live::NamedArgs),
+    /// Loads a plugin, whatever its settings say; stays so over restarts
+    Enable(live::NamedArgs),
+    /// Takes a plugin out; stays so over restarts
+    Disable(live::NamedArgs),
+    /// Loads a plugin's files again now, also those that a rollback passed over
+    Reload(live::NamedArgs),
+    /// Serves the version before, until the file's content changes
+    Rollback(live::NamedArgs),
 }
 
 /// Runs the tool.
@@ -42,6 +55,12 @@ pub fn run(args: &PluginArgs) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Run(args) => run::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::List(args) => live::list(args),
+        Command::Show(args) => live::show(args),
+        Command::Enable(args) => live::order(args, Order::Enable),
+        Command::Disable(args) => live::order(args, Order::Disable),
+        Command::Reload(args) => live::order(args, Order::Reload),
+        Command::Rollback(args) => live::order(args, Order::Rollback),
     }
 }
 
@@ -83,6 +102,7 @@ impl Subject {
         };
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("{} can't be read: {error}", path.display()))?;
-        toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+        let name = self.file.file_stem().unwrap_or_default().to_string_lossy();
+        crate::config::file::parse_single(path, &name, &text)
     }
 }

@@ -58,6 +58,12 @@ pub const SINGLE: &[SingleKey] = &[
         put: |p, text| set(p.memory_bytes.get_or_insert_default(), text),
     },
     SingleKey {
+        name: "enabled",
+        help: "Whether it is loaded; without it true",
+        rule: Rule::Switch,
+        put: |p, text| set(p.enabled.get_or_insert_default(), text),
+    },
+    SingleKey {
         name: "may-lose-roles",
         help: "Lets a version replace one that has roles which it lacks",
         rule: Rule::Switch,

@@ -1,0 +1,183 @@
+//! The operator's orders, carried out between two looks at the folder.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use tracing::info;
+
+use super::super::Plugin;
+use super::super::decisions::{Decision, Pinned};
+use super::super::orders::{Order, Status};
+use super::Keeper;
+
+impl Keeper {
+    /// Carries out an order, and answers how every plugin then does.
+    ///
+    /// # Errors
+    /// Why it was not carried out: nothing has changed then.
+    pub(in super::super) fn carry_out(&mut self, order: &Order) -> Result<Vec<Status>, String> {
+        match order {
+            Order::List => {}
+            Order::Enable(name) => self.enable(name, true)?,
+            Order::Disable(name) => self.enable(name, false)?,
+            Order::Reload(name) => self.reload(name)?,
+            Order::Rollback(name) => self.roll_back(name)?,
+        }
+        Ok(self.statuses())
+    }
+
+    fn enable(&mut self, name: &str, enabled: bool) -> Result<(), String> {
+        self.known(name)?;
+        if !enabled && self.loader.config.require.iter().any(|must| must == name) {
+            return Err(format!(
+                "the plugin `{name}` is required; take it out of `require` first"
+            ));
+        }
+        let before = self.decisions.of(name);
+        let decision = Decision {
+            enabled: Some(enabled),
+            ..before.clone()
+        };
+        self.decide(name, decision)?;
+        self.try_now(name).inspect_err(|_| {
+            // What could not be done was not decided.
+            self.decisions.decide(name, before).ok();
+        })
+    }
+
+    fn reload(&mut self, name: &str) -> Result<(), String> {
+        self.known(name)?;
+        let decision = Decision {
+            pinned: None,
+            ..self.decisions.of(name)
+        };
+        self.decide(name, decision)?;
+        if let Some(in_force) = self.in_force.get_mut(name) {
+            // Also where nothing has changed.
+            in_force.hash.clear();
+        }
+        self.try_now(name)
+    }
+
+    fn roll_back(&mut self, name: &str) -> Result<(), String> {
+        self.known(name)?;
+        let serving = self
+            .in_force
+            .get(name)
+            .map(|in_force| in_force.hash.clone());
+        let kept = self.good.versions(name);
+        let at = kept
+            .iter()
+            .position(|kept| Some(&kept.hash) == serving.as_ref());
+        // Where none serves, the newest that worked is the one before.
+        let older = kept.get(at.map_or(0, |at| at + 1)).ok_or_else(|| {
+            format!(
+                "no older version of the plugin `{name}` is kept; {} worked so far",
+                kept.len()
+            )
+        })?;
+        let file = self.folder.read(name);
+        let file = file.map_err(|reason| format!("the plugin `{name}`: {reason}"))?;
+        let pinned = Pinned {
+            instead_of: super::content_hash(&file.component),
+            serves: older.hash.clone(),
+        };
+        let before = self.decisions.of(name);
+        let decision = Decision {
+            pinned: Some(pinned.clone()),
+            ..before.clone()
+        };
+        self.decide(name, decision)?;
+        if let Err(error) = self.serve_pinned(name, &pinned) {
+            self.decisions.decide(name, before).ok();
+            return Err(error.to_string());
+        }
+        self.loader.stats.of(name).replaced.add(1);
+        info!(plugin = name, version = older.version, "plugin rolled back");
+        self.publish();
+        Ok(())
+    }
+
+    /// Tries a plugin's files at once, as they are.
+    fn try_now(&mut self, name: &str) -> Result<(), String> {
+        if let Some(watched) = self.files.get_mut(name) {
+            watched.seen = self.folder.look(name);
+        }
+        if self.replace(name) {
+            self.publish();
+        }
+        let refused = self.files.get(name).map_or("", |watched| &watched.refused);
+        if refused.is_empty() {
+            return Ok(());
+        }
+        Err(format!("the plugin `{name}` does not load: {refused}"))
+    }
+
+    fn decide(&mut self, name: &str, decision: Decision) -> Result<(), String> {
+        self.decisions
+            .decide(name, decision)
+            .map_err(|error| format!("the decision can't be kept, and is not taken: {error}"))
+    }
+
+    fn known(&self, name: &str) -> Result<(), String> {
+        if self.files.contains_key(name) || self.in_force.contains_key(name) {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.files.keys().map(String::as_str).collect();
+        Err(format!(
+            "there is no plugin `{name}` in {}; there are: {}",
+            self.folder.path().display(),
+            if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            }
+        ))
+    }
+
+    fn statuses(&self) -> Vec<Status> {
+        let mut names: Vec<&String> = self.files.keys().chain(self.in_force.keys()).collect();
+        names.sort();
+        names.dedup();
+        names.into_iter().map(|name| self.status(name)).collect()
+    }
+
+    fn status(&self, name: &str) -> Status {
+        let stats = self.loader.stats.of(name);
+        let in_force = self.in_force.get(name);
+        let refused = self.files.get(name).map_or("", |watched| &watched.refused);
+        let pinned = self.decisions.of(name).pinned;
+        let state = match in_force {
+            Some(in_force) if pinned.is_some_and(|p| p.serves == in_force.hash) => "rolled back",
+            Some(_) => "serving",
+            None if refused.is_empty() => "disabled",
+            None => "refused",
+        };
+        let manifest = in_force.map(|in_force| in_force.version.manifest());
+        let micros = |share| u64::try_from(stats.latency.quantile(share).as_micros()).unwrap_or(0);
+        Status {
+            name: name.to_owned(),
+            version: manifest.map_or_else(String::new, |m| m.version.clone()),
+            state: state.to_owned(),
+            roles: manifest.map_or_else(Vec::new, |m| {
+                m.roles.names().into_iter().map(str::to_owned).collect()
+            }),
+            priority: manifest.map_or(0, |m| m.priority),
+            refused: refused.to_owned(),
+            kept: self
+                .good
+                .versions(name)
+                .into_iter()
+                .map(|kept| kept.version)
+                .collect(),
+            messages: stats
+                .roles()
+                .iter()
+                .map(|(_, role)| role.messages.get())
+                .sum(),
+            failures: stats.failed(),
+            p50_us: micros(0.5),
+            p99_us: micros(0.99),
+            memory_bytes: stats.memory_bytes.load(Relaxed),
+        }
+    }
+}
