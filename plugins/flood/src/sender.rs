@@ -38,16 +38,24 @@ impl Sender {
         let Mute(until_ms, _, cause) = self.2;
         let left_ms = until_ms.checked_sub(now_ms).filter(|left| *left > 0)?;
         let why = match cause {
-            Cause::Fast => format!(
-                "you send faster than {} messages in {}",
-                rules.messages,
-                shown(rules.within_ms)
-            ),
-            Cause::Same => format!(
-                "you sent the same more than {} times in {}",
-                rules.same,
-                shown(rules.same_within_ms)
-            ),
+            Cause::Fast => {
+                let messages = match rules.messages {
+                    1 => "a message".into(),
+                    many => format!("{many} messages"),
+                };
+                format!(
+                    "you send faster than {messages} in {}",
+                    shown(rules.within_ms)
+                )
+            }
+            Cause::Same => {
+                let times = match rules.same {
+                    1 => "once".into(),
+                    many => format!("{many} times"),
+                };
+                let time = shown(rules.same_within_ms);
+                format!("you sent the same more than {times} in {time}")
+            }
         };
         Some(format!("{why}; you can send again in {}", shown(left_ms)))
     }

@@ -131,7 +131,7 @@ impl Remind {
         }
         let Some(number) = own.free(per_person) else {
             return Err(format!(
-                "you have {per_person} reminders here, and no more are allowed; /remind cancel NUMBER makes room"
+                "you have {per_person} of {per_person} reminders here; /remind cancel NUMBER makes room"
             ));
         };
         if ALL.add(call.state, 1).map_err(refused)? > ALL_MOST {
