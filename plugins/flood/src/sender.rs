@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::settings::Rules;
 
 /// So many texts are remembered; who varies more than that is stopped by the rate.
-const TEXTS: usize = 8;
+const TEXTS: usize = 4;
 
 /// Kept as a list without names, because it is read and written for every message.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -82,7 +82,8 @@ impl Links {
     fn link(&self, text: &str, url: &str) -> Result<(), String> {
         let hosts = host::of_url(url)?;
         hosts.iter().try_for_each(|host| self.host(host))?;
-        if !self.other_names {
+        // A bare address, which most links are, says where it leads.
+        if !self.other_names || text == url {
             return Ok(());
         }
         for named in named::hosts(text) {

@@ -33,8 +33,9 @@ impl Looks {
         if !self.protected.is_empty() {
             let domains = upward(&host.unicode).zip(upward(&host.ascii));
             // Capitals matter to who reads (`paypaI`), and only where the host was typed as it is.
-            let typed = upward(&host.typed).zip(upward(&host.ascii));
-            for (shown, ascii) in domains.chain(typed) {
+            let capitals = host.typed.contains(char::is_uppercase);
+            let typed = capitals.then(|| upward(&host.typed).zip(upward(&host.ascii)));
+            for (shown, ascii) in domains.chain(typed.into_iter().flatten()) {
                 match self.protected.get(&look(shown)) {
                     Some(protected) if protected == ascii => return Ok(()),
                     Some(protected) => {
