@@ -291,6 +291,13 @@ fn what_a_file_can_t_mean_is_refused_with_its_line() {
     assert_eq!(empty, "line 2: the case has no `steps`");
 }
 
+/// A component's host calls are made from threads of their own.
+#[test]
+fn a_world_can_be_reached_from_any_thread() {
+    fn reached<T: Send + Sync + 'static>() {}
+    reached::<crate::World>();
+}
+
 #[test]
 #[should_panic(expected = "1 failed")]
 fn check_fails_the_test_that_calls_it() {
