@@ -134,6 +134,11 @@ mod tests {
     }
 
     #[test]
+    fn the_cases_pass() {
+        chat_plugin_kit::check(env!("CARGO_MANIFEST_DIR"), "cases.toml", native);
+    }
+
+    #[test]
     fn every_listed_command_is_answered() {
         for command in native().describe().commands {
             let answer = give(&command.name, "1d6 x");

@@ -30,6 +30,11 @@ fn stays(text: &str) {
 }
 
 #[test]
+fn the_cases_pass() {
+    chat_plugin_kit::check(env!("CARGO_MANIFEST_DIR"), "cases.toml", native);
+}
+
+#[test]
 fn text_without_markup_stays() {
     for text in [
         "hello",
@@ -84,14 +89,6 @@ fn what_is_not_closed_stays_as_typed() {
     }
     shows("**a*", [Run::text("*"), Run::text("a").emphasis()]);
     shows("*a**", [Run::text("a").emphasis(), Run::text("*")]);
-}
-
-#[test]
-fn a_particle_after_emphasis_does_not_undo_it() {
-    shows(
-        "**\"강조\"**는",
-        [Run::text("\"강조\"").strong(), Run::text("는")],
-    );
 }
 
 #[test]

@@ -44,6 +44,7 @@ mod export;
 pub mod guest;
 #[doc(hidden)]
 pub mod instance;
+mod keyed;
 pub mod log;
 mod manifest;
 mod message;
@@ -57,6 +58,7 @@ mod tests;
 mod verdict;
 
 pub use effect::{Effect, Timer};
+pub use keyed::{Counter, Set, Value};
 pub use manifest::{Command, Manifest};
 pub use message::{Message, PersonId, RoomId, Sequence};
 pub use outside::{now, random_u64};

@@ -113,7 +113,7 @@ impl State {
         }
     }
 
-    fn write<T: Serialize>(
+    pub(crate) fn write<T: Serialize>(
         self,
         key: &str,
         value: &T,

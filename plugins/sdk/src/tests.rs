@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::native::{Failure, MemoryHost, NativePlugin, Roles, with_host};
 use crate::{
-    Call, Commands, Effect, Formatting, Item, Judgement, Manifest, Message, Moderation, PersonId,
-    Plugin, Review, RoomId, Run, State, StateError, Timer, Timers, Verdict, directory, log,
+    Call, Commands, Counter, Effect, Formatting, Item, Judgement, Manifest, Message, Moderation,
+    PersonId, Plugin, Review, RoomId, Run, Set, State, StateError, Timer, Timers, Value, Verdict,
+    directory, log,
 };
 use serde::Deserialize;
 
@@ -235,7 +236,7 @@ impl Plugin for Remembering {
 
 impl Moderation for Remembering {
     fn moderate(&mut self, _: &Message, state: State) -> Verdict {
-        match round_trip(state) {
+        match round_trip(state).and_then(|()| typed_round_trip(state)) {
             Ok(()) => Verdict::Allow,
             Err(error) => Verdict::withhold(error.to_string()),
         }
@@ -256,6 +257,7 @@ fn round_trip(state: State) -> Result<(), StateError> {
     assert_eq!(state.counter("count")?, 0);
     assert_eq!(state.add_for("count", -7, minute)?, -7);
     assert_eq!(state.counter("count")?, -7);
+    assert_eq!(state.add_for("count", 7, minute)?, 0);
     assert!(matches!(
         state.add("word", 1),
         Err(StateError::Refused { .. })
@@ -263,6 +265,29 @@ fn round_trip(state: State) -> Result<(), StateError> {
     state.remove("word")?;
     assert_eq!(state.get::<String>("word")?, None);
     Ok(())
+}
+
+/// The same, by constants that name their keys.
+fn typed_round_trip(state: State) -> Result<(), StateError> {
+    const WORD: Value<String> = Value::new("word");
+    const COUNT: Counter = Counter::new("count").lasting(Duration::from_secs(60));
+    const NAMES: Set<String> = Set::new("names");
+    WORD.put(state, &"the room's".into())?;
+    WORD.of(PersonId(7)).put(state, &"their own".into())?;
+    assert_eq!(state.get::<String>("word/7")?.as_deref(), Some("their own"));
+    WORD.of(PersonId(7)).remove(state)?;
+    assert_eq!(WORD.get(state)?.as_deref(), Some("the room's"));
+    assert_eq!(WORD.of(PersonId(7)).get(state)?, None);
+    assert_eq!((COUNT.add(state, 2)?, COUNT.get(state)?), (2, 2));
+    assert_eq!(COUNT.of(PersonId(7)).get(state)?, 0);
+    assert!(NAMES.insert(state, "ann".into())?);
+    assert!(!NAMES.insert(state, "ann".into())?);
+    assert!(NAMES.all(state)?.contains("ann"));
+    assert!(!NAMES.remove(state, &"bob".into())?);
+    assert!(NAMES.remove(state, &"ann".into())?);
+    assert_eq!(state.get::<Vec<String>>("names")?, None);
+    WORD.remove(state)?;
+    COUNT.remove(state)
 }
 
 mod remembering {

@@ -51,6 +51,11 @@ fn leaves(word: &str, text: &str) {
 }
 
 #[test]
+fn the_cases_pass() {
+    chat_plugin_kit::check(env!("CARGO_MANIFEST_DIR"), "cases.toml", native);
+}
+
+#[test]
 fn an_empty_list_allows_all() {
     assert_eq!(verdict(&json!({}), "hello"), Verdict::Allow);
 }

@@ -9,7 +9,7 @@ use crate::log::Level;
 use crate::{Command, PersonId, RoomId};
 
 /// A host whose one room remembers everything, with time and randomness set by the test. It forgets nothing by itself:
-/// `ttl_ms` is taken and ignored, and so is `at`.
+/// `ttl_ms` is taken and ignored, and so is `at`; `chat-plugin-kit` has a host with rooms that forgets.
 /// Any 8 bytes are a counter.
 #[derive(Debug, Default)]
 pub struct MemoryHost {

@@ -1,0 +1,39 @@
+//! Texts as marks: two that people would call the same have one mark.
+
+/// FNV-1a over the text without case, spaces and stretched letters. The mark is kept in state, so it must be the same in
+/// every version and on every host, which a hash of the standard library is not.
+pub(crate) fn mark(text: &str) -> u32 {
+    const BASIS: u32 = 0x811c_9dc5;
+    const PRIME: u32 = 0x0100_0193;
+    let mut before = None;
+    let mut mark = BASIS;
+    let letters = text.chars().filter(|letter| !letter.is_whitespace());
+    for letter in letters.flat_map(char::to_lowercase) {
+        if before == Some(letter) {
+            continue;
+        }
+        before = Some(letter);
+        for byte in u32::from(letter).to_le_bytes() {
+            mark = (mark ^ u32::from(byte)).wrapping_mul(PRIME);
+        }
+    }
+    mark
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_that_look_the_same_have_one_mark() {
+        assert_eq!(mark("Buy now"), mark(" buuuy\tNOW "));
+        assert_ne!(mark("buy now"), mark("buy new"));
+        assert_ne!(mark("ab"), mark("ba"));
+    }
+
+    #[test]
+    fn marks_are_those_of_every_version() {
+        assert_eq!(mark(""), 0x811c_9dc5);
+        assert_eq!(mark("tea"), 0x06d0_70d5);
+    }
+}
