@@ -1,7 +1,5 @@
 // What the operator sets, read strictly: what is misspelt is refused at the start, with its name.
 
-import { bytes } from './bytes.js';
-
 const DEFAULTS = {
   action: 'lower',
   reason: 'please do not shout',
@@ -36,4 +34,14 @@ export function read(text) {
   }
   const settings = { ...DEFAULTS, ...given };
   return { ...settings, keep: new Set(settings.keep) };
+}
+
+// How long a text is for the host, which counts bytes of UTF-8; the engine has no TextEncoder without its web parts.
+function bytes(text) {
+  let count = 0;
+  for (const char of text) {
+    const point = char.codePointAt(0);
+    count += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  }
+  return count;
 }

@@ -71,6 +71,26 @@ test('no text becomes longer', () => {
   }
 });
 
+test('no letter becomes longer', () => {
+  const settings = read('{"letters": 1, "share": 0.1}');
+  const bytes = (text) => new TextEncoder().encode(text).length;
+  for (let point = 0; point < 0x20000; point += 1) {
+    const text = `A${String.fromCodePoint(point)}`;
+    assert.ok(bytes(lowered(text, settings)) <= bytes(text), `U+${point.toString(16)}`);
+  }
+});
+
+test('ordinary talk is told from shouting wherever the capitals stand', () => {
+  for (let capitals = 0; capitals <= 100; capitals += 1) {
+    const loud = 'A'.repeat(capitals);
+    const quiet = 'a'.repeat(100 - capitals);
+    const shouts = capitals >= 80;
+    for (const text of [loud + quiet, quiet + loud, `${loud} ${quiet}`, `@NAME ${quiet}${loud}`, `${'я'.repeat(100 - capitals)}${loud}`]) {
+      assert.equal(lowered(text, read('{}')) !== text, shouts, text);
+    }
+  }
+});
+
 test('settings decide', () => {
   assert.deepEqual(heard('STOP IT NOW', { action: 'withhold' }), { tag: 'withhold', val: 'please do not shout' });
   assert.deepEqual(heard('STOP IT NOW', { action: 'withhold', reason: 'shh' }), { tag: 'withhold', val: 'shh' });
