@@ -11,7 +11,7 @@ const { component } = await componentize({
   sourcePath: join(source, 'plugin.js'),
   witPath,
   worldName,
-  // What the plugin has no use for is not imported. Standard error stays: it tells why a call failed.
-  disableFeatures: ['random', 'clocks', 'http', 'fetch-event'],
+  // All there are: the component then imports nothing of WASI.
+  disableFeatures: ['stdio', 'random', 'clocks', 'http', 'fetch-event'],
 });
 await writeFile(out, component);
