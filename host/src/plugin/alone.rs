@@ -25,6 +25,9 @@ use crate::config::{PluginConfig, PluginDefaults};
 
 /// A file that a host would serve.
 pub struct Alone {
+    engine: Engine,
+    linked: Linked,
+    limits: Limits,
     version: Version,
     facts: Facts,
     // Ends its thread when it is dropped.
@@ -136,6 +139,9 @@ impl Alone {
             deadline: limits.running,
         };
         Ok(Self {
+            engine,
+            linked,
+            limits,
             version,
             facts,
             _spares: spares,
@@ -148,12 +154,41 @@ impl Alone {
         &self.facts
     }
 
+    /// An instance that has not started.
+    ///
+    /// # Errors
+    /// A fault of its initialization.
+    pub fn unstarted(&self) -> Result<Unstarted, Fault> {
+        let name = self.facts.manifest.name.as_str().into();
+        Guest::new(&self.engine, &self.linked, self.limits, name).map(Unstarted)
+    }
+
     /// A started instance in this room.
     ///
     /// # Errors
     /// A fault of the start.
     pub fn instance(&self, room: &Arc<Room>) -> Result<Box<dyn Instance>, Fault> {
         self.version.instance(room.clone())
+    }
+}
+
+/// An instance that has not started.
+pub struct Unstarted(Guest);
+
+impl Unstarted {
+    /// Starts it with settings as a JSON object. The inner error is the plugin's own text.
+    ///
+    /// # Errors
+    /// A fault of the start.
+    pub fn start(
+        mut self,
+        settings: &str,
+        calls: Arc<dyn Calls>,
+    ) -> Result<Result<Box<dyn Instance>, String>, Fault> {
+        Ok(self.0.start(settings)?.map(|()| {
+            self.0.serve(calls);
+            Box::new(self.0) as Box<dyn Instance>
+        }))
     }
 }
 

@@ -43,7 +43,7 @@ mod stats;
 mod ticker;
 mod version;
 
-pub use alone::{Alone, AloneError, Facts, Room};
+pub use alone::{Alone, AloneError, Facts, Room, Unstarted};
 pub use compiler::{Compiler, SUBCOMMAND as COMPILE, compile_stdin};
 pub use config::Config;
 pub use contract::{

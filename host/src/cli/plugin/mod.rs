@@ -1,10 +1,12 @@
 //! `chat-host plugin`: the tools of whoever writes a plugin, and of whoever runs some.
 
 mod bench;
+mod cases;
 mod check;
 mod live;
 mod new;
 mod run;
+mod translate;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +33,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Shows what a plugin would do with a message
     Run(run::RunArgs),
+    /// Runs golden cases over a component
+    Test(cases::TestArgs),
     /// Measures what a message costs, alone and in batches
     Bench(bench::BenchArgs),
     /// Lists the plugins of a running host and how they do
@@ -54,6 +58,7 @@ pub fn run(args: &PluginArgs) -> ExitCode {
         Command::New(args) => new::run(args),
         Command::Check(args) => check::run(args),
         Command::Run(args) => run::run(args),
+        Command::Test(args) => cases::run(args),
         Command::Bench(args) => bench::run(args),
         Command::List(args) => live::list(args),
         Command::Show(args) => live::show(args),
