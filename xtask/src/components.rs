@@ -42,6 +42,7 @@ pub fn build(workspace: &Workspace, crates: &[Manifest]) -> Result<()> {
     let built = workspace.target.join(crate::wasip2::TARGET).join("release");
     let mut published = Published::default();
     for plugin in plugins {
+        settings(plugin, &folder, &mut published)?;
         let name = format!("{}.wasm", plugin.package);
         let to = folder.join(&name);
         if publish(&built.join(format!("{}.wasm", plugin.library)), &to)? {
@@ -50,6 +51,21 @@ pub fn build(workspace: &Workspace, crates: &[Manifest]) -> Result<()> {
         published.0.insert(name, hash(&to).unwrap_or_default());
     }
     take_out(&folder, &earlier, &list, published)
+}
+
+/// Puts the settings that a plugin comes with beside it, before it is there itself. Those that are there are the
+/// operator's, and stay.
+fn settings(plugin: &Manifest, folder: &Path, published: &mut Published) -> Result<()> {
+    let name = format!("{}.toml", plugin.package);
+    let (from, to) = (plugin.folder.join(&name), folder.join(&name));
+    if !from.exists() {
+        return Ok(());
+    }
+    if !to.exists() && publish(&from, &to)? {
+        process::step(&format!("new: {}", as_typed(&to).display()));
+    }
+    published.0.insert(name, hash(&from).unwrap_or_default());
+    Ok(())
 }
 
 /// What was put into the folder: names of files, and a hash of what they held.

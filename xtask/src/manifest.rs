@@ -3,13 +3,15 @@
 //! Reads the few keys it needs line by line; a TOML parser would be most of xtask's compile time.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
 /// One crate below `plugins/`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Manifest {
+    /// Where the crate is.
+    pub folder: PathBuf,
     /// The package's name; the plugin's too.
     pub package: String,
     /// What cargo calls the built library, without an extension.
@@ -29,8 +31,10 @@ pub fn all(plugins: &Path) -> Result<Vec<Manifest>> {
         if path.is_file() {
             let text =
                 fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-            found
-                .push(read(&text).with_context(|| format!("{} names no package", path.display()))?);
+            let mut manifest =
+                read(&text).with_context(|| format!("{} names no package", path.display()))?;
+            manifest.folder = path.parent().unwrap_or(plugins).to_owned();
+            found.push(manifest);
         }
     }
     found.sort_by(|a, b| a.package.cmp(&b.package));
@@ -44,6 +48,7 @@ fn read(text: &str) -> Option<Manifest> {
         .and_then(quoted);
     let is_component = section(text, "[lib]").any(|line| line.contains("\"cdylib\""));
     Some(Manifest {
+        folder: PathBuf::new(),
         package: package.to_owned(),
         library: library.map_or_else(|| package.replace('-', "_"), str::to_owned),
         is_component,
@@ -80,6 +85,7 @@ mod tests {
         assert_eq!(
             read(text),
             Some(Manifest {
+                folder: PathBuf::new(),
                 package,
                 library,
                 is_component: true
@@ -96,6 +102,7 @@ mod tests {
         assert_eq!(
             read(text),
             Some(Manifest {
+                folder: PathBuf::new(),
                 package,
                 library,
                 is_component: false

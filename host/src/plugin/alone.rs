@@ -16,7 +16,7 @@ use super::folder::FILE_BYTES;
 use super::guest::Guest;
 use super::limits::Limits;
 use super::loader::Loader;
-use super::outside::capability;
+use super::outside::{Held, Outside, capability};
 use super::spares::Spares;
 use super::stats::Stats;
 use super::version::Version;
@@ -154,13 +154,14 @@ impl Alone {
         &self.facts
     }
 
-    /// An instance that has not started.
+    /// An instance that has not started, with the caller's dice and clock.
     ///
     /// # Errors
     /// A fault of its initialization.
-    pub fn unstarted(&self) -> Result<Unstarted, Fault> {
+    pub fn unstarted(&self, world: &Held) -> Result<Unstarted, Fault> {
         let name = self.facts.manifest.name.as_str().into();
-        Guest::new(&self.engine, &self.linked, self.limits, name).map(Unstarted)
+        let outside = Outside::held(name, self.limits.memory_bytes, world);
+        Guest::within(&self.engine, &self.linked, self.limits, outside).map(Unstarted)
     }
 
     /// A started instance in this room.

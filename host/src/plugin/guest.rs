@@ -45,7 +45,24 @@ impl Guest {
         limits: Limits,
         plugin: Arc<str>,
     ) -> Result<Self, Fault> {
-        let outside = Outside::new(plugin, limits.memory_bytes);
+        Self::within(
+            engine,
+            linked,
+            limits,
+            Outside::new(plugin, limits.memory_bytes),
+        )
+    }
+
+    /// As [`Guest::new`], with this outside.
+    ///
+    /// # Errors
+    /// As [`Guest::new`].
+    pub(super) fn within(
+        engine: &Engine,
+        linked: &Linked,
+        limits: Limits,
+        outside: Outside,
+    ) -> Result<Self, Fault> {
         let mut store = Store::new(engine.wasmtime(), outside);
         store.limiter(|outside| &mut outside.memory);
         store.epoch_deadline_async_yield_and_update(1);

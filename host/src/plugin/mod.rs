@@ -53,5 +53,6 @@ pub use contract::{
 pub use engine::EngineError;
 pub use load_error::{LoadError, Reason};
 pub use orders::{Order, Status};
+pub use outside::Held;
 pub use plugins::{OpenError, Orders, Plugins};
 pub use stats::{Counter, Failures, PluginStats, RoleStats, Stats};

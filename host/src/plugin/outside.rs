@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing::debug;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::bindings::chat::plugin::{directory, log, state};
 use super::captured::Captured;
@@ -63,6 +63,48 @@ pub(super) enum Phase {
     Answering,
 }
 
+/// Dice and a clock for tools that play the same cases again and again.
+#[derive(Clone)]
+pub struct Held {
+    /// Throws 64 bits.
+    pub random: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub now_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl rand::TryRng for Held {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        // The upper half.
+        Ok(u32::try_from((self.random)() >> 32).unwrap_or_default())
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok((self.random)())
+    }
+
+    fn try_fill_bytes(&mut self, into: &mut [u8]) -> Result<(), Self::Error> {
+        for part in into.chunks_mut(8) {
+            let thrown = (self.random)().to_le_bytes();
+            part.iter_mut()
+                .zip(thrown)
+                .for_each(|(to, byte)| *to = byte);
+        }
+        Ok(())
+    }
+}
+
+impl HostWallClock for Held {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_millis((self.now_ms)())
+    }
+}
+
 /// One instance's outside: the data of its store.
 pub(super) struct Outside {
     wasi: WasiCtx,
@@ -80,8 +122,21 @@ pub(super) struct Outside {
 
 impl Outside {
     pub(super) fn new(plugin: Arc<str>, memory_bytes: usize) -> Self {
+        Self::of(plugin, memory_bytes, &mut WasiCtx::builder())
+    }
+
+    /// With dice and a clock that somebody else holds.
+    pub(super) fn held(plugin: Arc<str>, memory_bytes: usize, world: &Held) -> Self {
+        let mut wasi = WasiCtx::builder();
+        wasi.secure_random(world.clone())
+            .insecure_random(world.clone())
+            .wall_clock(world.clone());
+        Self::of(plugin, memory_bytes, &mut wasi)
+    }
+
+    fn of(plugin: Arc<str>, memory_bytes: usize, wasi: &mut WasiCtxBuilder) -> Self {
         let output = Captured::default();
-        let wasi = WasiCtx::builder()
+        let wasi = wasi
             .stdout(output.clone())
             .stderr(output.clone())
             .allow_tcp(false)

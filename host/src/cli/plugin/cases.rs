@@ -13,7 +13,7 @@ use sdk::native::{Failure, Host, NativePlugin};
 use super::super::exit::{Exit, complain};
 use super::translate;
 use super::{super::print, Subject};
-use crate::plugin::{Alone, Calls, Fault, Instance, Unstarted};
+use crate::plugin::{Alone, Calls, Fault, Held, Instance, Unstarted};
 
 /// What `chat-host plugin test` is given.
 #[derive(Debug, Args)]
@@ -48,7 +48,12 @@ struct Component<'a>(&'a Alone);
 
 impl CaseSubject for Component<'_> {
     fn instance(&self, world: &World) -> Result<Box<dyn NativePlugin>, String> {
-        let fresh = self.0.unstarted().map_err(|fault| fault.to_string())?;
+        let (dice, clock) = (world.clone(), world.clone());
+        let held = Held {
+            random: Arc::new(move || dice.clone().random_u64()),
+            now_ms: Arc::new(move || clock.clone().now_ms()),
+        };
+        let fresh = self.0.unstarted(&held).map_err(|fault| fault.to_string())?;
         Ok(Box::new(Sandboxed {
             facts: translate::manifest(&self.0.facts().manifest),
             roles: translate::roles(self.0.facts().manifest.roles),
