@@ -3,6 +3,7 @@
 //!
 //! One request a connection: a line of JSON, answered with a line of JSON.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -203,13 +204,22 @@ pub async fn process_on(data: &Path) -> Option<i32> {
 /// # Errors
 /// Where it does not answer.
 pub async fn ask(data: &Path, request: &Request) -> std::io::Result<Option<Answer>> {
-    let Ok(mut stream) = UnixStream::connect(socket_of(data)).await else {
-        return Ok(None);
+    let mut stream = match UnixStream::connect(socket_of(data)).await {
+        Ok(stream) => stream,
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => return Ok(None),
+            _ => return Err(error),
+        },
     };
     let mut line = serde_json::to_string(request)?;
     line.push('\n');
     stream.write_all(line.as_bytes()).await?;
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer).await?;
+    if answer.is_empty() {
+        return Err(std::io::Error::other(
+            "the host has too many requests at once, or ended; try again",
+        ));
+    }
     Ok(Some(serde_json::from_str(&answer)?))
 }

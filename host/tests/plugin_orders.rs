@@ -61,7 +61,6 @@ fn settings_beside_a_component_take_effect_by_themselves_and_only_if_they_are_ri
             "memory-bytes = '2GiB'",
             "this host was started with room for",
         ),
-        ("[settings]\nno-such = 1", "does not start"),
         ("on-failure = ", "hostile.toml:1"),
         ("[settings]\nkey = { secret-file = '/nowhere' }", "/nowhere"),
     ] {
@@ -182,4 +181,86 @@ fn the_list_tells_how_a_plugin_does() {
     assert!(status.memory_bytes > 64 * 1024, "{status:?}");
     assert!(status.p99_us >= status.p50_us, "{status:?}");
     assert_eq!(status.roles.len(), 5);
+}
+
+/// Three versions have served, and the operator went back to the second.
+fn rolled_back() -> (House, Plugins) {
+    let house = House::hostile("");
+    let plugins = house.open().unwrap();
+    for name in ["2.0.0+other", "3.0.0+other"] {
+        house.put("hostile", &version(name));
+        until(name, || in_force(&plugins).as_deref() == Some(name));
+    }
+    give(&plugins, order(Order::Rollback)).unwrap();
+    assert_eq!(in_force(&plugins).as_deref(), Some("2.0.0+other"));
+    (house, plugins)
+}
+
+#[test]
+fn what_was_rolled_back_does_not_come_back_where_the_files_break() {
+    let (house, plugins) = rolled_back();
+    beside(&house, "no-such-key = 1");
+    until("it is refused", || !status(&plugins).refused.is_empty());
+    plugins.close();
+    let plugins = house.open().unwrap();
+    assert_eq!(in_force(&plugins).as_deref(), Some("2.0.0+other"));
+
+    // Settings that are right reach the version that serves.
+    beside(&house, "priority = 9");
+    until("they are in force", || status(&plugins).priority == 9);
+    assert_eq!(in_force(&plugins).as_deref(), Some("2.0.0+other"));
+
+    // The one after it goes back to what served before, and not to what was rolled back.
+    house.put("hostile", &version("4.0.0+other"));
+    until("the new one serves", || {
+        in_force(&plugins).as_deref() == Some("4.0.0+other")
+    });
+    give(&plugins, order(Order::Rollback)).unwrap();
+    assert_eq!(in_force(&plugins).as_deref(), Some("2.0.0+other"));
+}
+
+#[test]
+fn a_rollback_ends_with_the_file() {
+    let (house, plugins) = rolled_back();
+    std::fs::remove_file(house.path("hostile")).unwrap();
+    until("it is removed", || in_force(&plugins).is_none());
+    house.put("hostile", &version("3.0.0+other"));
+    until("what is put there serves", || {
+        in_force(&plugins).as_deref() == Some("3.0.0+other")
+    });
+    assert_eq!(status(&plugins).state, "serving");
+    plugins.close();
+    let plugins = house.open().unwrap();
+    assert_eq!(in_force(&plugins).as_deref(), Some("3.0.0+other"));
+}
+
+#[test]
+fn an_order_that_fails_changes_nothing_and_one_to_go_out_never_fails_for_the_files() {
+    let (house, plugins) = rolled_back();
+    beside(&house, "no-such-key = 1");
+    until("it is refused", || !status(&plugins).refused.is_empty());
+    let refused = give(&plugins, order(Order::Reload)).unwrap_err();
+    assert!(refused.contains("no-such-key"), "{refused}");
+    assert_eq!(status(&plugins).state, "rolled back");
+    assert_eq!(in_force(&plugins).as_deref(), Some("2.0.0+other"));
+
+    give(&plugins, order(Order::Disable)).unwrap();
+    assert_eq!(in_force(&plugins), None);
+    for order in [order(Order::Rollback), order(Order::Reload)] {
+        let refused = give(&plugins, order).unwrap_err();
+        assert!(refused.contains("enable it first"), "{refused}");
+    }
+    plugins.close();
+    let plugins = house.open().unwrap();
+    assert_eq!(
+        in_force(&plugins),
+        None,
+        "a broken file brings nothing back"
+    );
+    let refused = give(&plugins, order(Order::Enable)).unwrap_err();
+    assert!(refused.contains("no-such-key"), "{refused}");
+    assert_eq!(status(&plugins).state, "disabled", "nothing has changed");
+    std::fs::remove_file(house.path("hostile").with_extension("toml")).unwrap();
+    give(&plugins, order(Order::Enable)).unwrap();
+    assert_eq!(in_force(&plugins).as_deref(), Some("2.0.0+other"));
 }

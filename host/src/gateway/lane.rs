@@ -167,16 +167,28 @@ impl Entrance {
         request: Request,
     ) -> Admission<Answer> {
         let sent = self.send(partition, None, asker, "", request)?;
+        self.decided(sent)
+            .await
+            .map_err(|undecided| match undecided {
+                Undecided::NotWritten(refusal) | Undecided::Unknown(refusal) => refusal,
+            })
+    }
+
+    /// Waits until what was sent is decided.
+    ///
+    /// # Errors
+    /// See [`Undecided`].
+    pub async fn decided(&self, sent: Sent) -> Result<Answer, Undecided> {
         let decided = async {
-            acknowledged(sent.appending, sent.at).await?;
+            durable(sent.appending, sent.at).await?;
             sent.answer
                 .await
-                .map_err(|_| Refusal::unavailable("the server is going down"))
+                .map_err(|_| Undecided::Unknown(Refusal::unavailable("the server is going down")))
         };
         let answer = timeout(DECIDE, decided).await.unwrap_or_else(|_| {
-            Err(Refusal::unavailable(
+            Err(Undecided::Unknown(Refusal::unavailable(
                 "the server did not decide in time; try again",
-            ))
+            )))
         });
         if answer.is_err() {
             self.rooms.waiting().forget(sent.id);
@@ -204,19 +216,38 @@ impl Entrance {
     }
 }
 
+/// What was sent has no answer.
+pub enum Undecided {
+    /// Nothing was written: nothing will come of it.
+    NotWritten(Refusal),
+    /// It may be there, and may be decided.
+    Unknown(Refusal),
+}
+
 /// Waits for durability.
 ///
 /// # Errors
 /// Where it is unknown whether the record is there, or where it came too late to rely on it.
 pub async fn acknowledged(appending: Appending, since: Instant) -> Admission<()> {
+    durable(appending, since)
+        .await
+        .map_err(|undecided| match undecided {
+            Undecided::NotWritten(refusal) | Undecided::Unknown(refusal) => refusal,
+        })
+}
+
+async fn durable(appending: Appending, since: Instant) -> Result<(), Undecided> {
     let appended = appending
         .await
         .unwrap_or_else(|_| Err(AppendError::Unknown("the journal is closed".into())));
-    appended.map_err(|error| refused(&error))?;
+    appended.map_err(|error| match error {
+        AppendError::Refused(_) => Undecided::NotWritten(refused(&error)),
+        AppendError::Unknown(_) => Undecided::Unknown(refused(&error)),
+    })?;
     if since.elapsed() > ACKNOWLEDGE {
-        return Err(Refusal::unavailable(
+        return Err(Undecided::Unknown(Refusal::unavailable(
             "the journal took too long; send it again under the same client id",
-        ));
+        )));
     }
     Ok(())
 }

@@ -10,9 +10,9 @@ use tracing::warn;
 use ulid::Ulid;
 
 use super::Gateway;
-use super::lane::{Asker, Entrance};
+use super::lane::{Asker, Entrance, Undecided, acknowledged};
 use super::refusal::{Admission, Refusal};
-use crate::proto::log::v1::{Attach, Detach, ingress::Request};
+use crate::proto::log::v1::{Attach, Detach, Verdict, ingress::Request};
 use crate::rooms::Rooms;
 use crate::state::ids::PersonId;
 use crate::state::name::PersonName;
@@ -70,39 +70,42 @@ pub async fn attach(gateway: &Gateway, name: &PersonName, token: &str) -> Admiss
         run: gateway.run.to_vec().into(),
     });
     let partition = rooms.partition_of_name(name);
-    let attached = async {
-        entrance
-            .ask_for(partition, &Asker::default(), request, Code::AlreadyExists)
-            .await?;
-        // The fold is told of the answer after the store has it.
-        rooms
-            .name(name)?
-            .filter(|state| state.token_hash == hash)
-            .ok_or_else(|| Refusal::unavailable("the name was lost again; try again"))
-    };
-    match attached.await {
-        Ok(state) => Ok(Person {
-            id: PersonId(state.person),
-            name: state.name,
-            token,
-            returned,
-            session,
-        }),
-        Err(refusal) => {
+    let sent = entrance.send(partition, None, &Asker::default(), "", request)?;
+    let answer = match entrance.decided(sent).await {
+        Ok(answer) => answer,
+        Err(Undecided::NotWritten(refusal)) => return Err(refusal),
+        Err(Undecided::Unknown(refusal)) => {
             // It may have been attached all the same, and then nobody would ever let go of it.
-            if refusal.code != Code::AlreadyExists {
-                let name = name.as_str().to_owned();
-                gateway.tasks.spawn(let_go(
-                    entrance.clone(),
-                    rooms.clone(),
-                    name,
-                    session,
-                    gateway.drain.clone(),
-                ));
-            }
-            Err(refusal)
+            detach_later(gateway, name.as_str(), session);
+            return Err(refusal);
         }
+    };
+    if answer.verdict != Verdict::Handled {
+        return Err(Refusal::new(Code::AlreadyExists, answer.reason));
     }
+    // The fold is told of the answer after the store has it.
+    let state = rooms
+        .name(name)?
+        .filter(|state| state.token_hash == hash)
+        .ok_or_else(|| Refusal::unavailable("the name was lost again; try again"))?;
+    Ok(Person {
+        id: PersonId(state.person),
+        name: state.name,
+        token,
+        returned,
+        session,
+    })
+}
+
+/// Lets go of a name, without waiting for it.
+pub fn detach_later(gateway: &Gateway, name: &str, session: Ulid) {
+    gateway.tasks.spawn(let_go(
+        gateway.entrance.clone(),
+        gateway.rooms.clone(),
+        name.to_owned(),
+        session,
+        gateway.drain.clone(),
+    ));
 }
 
 /// Lets go of a name. Tries until the log has it or the server drains: then the next start lets go of it.
@@ -134,8 +137,16 @@ async fn let_go(
             name: name.clone(),
             session: session.to_bytes().to_vec().into(),
         });
-        match entrance.ask(partition, &Asker::default(), request).await {
-            Ok(_) => return,
+        let sent = match entrance.send(partition, None, &Asker::default(), "", request) {
+            Ok(sent) => {
+                // What is durable is decided; nobody waits for it.
+                rooms.waiting().forget(sent.id);
+                acknowledged(sent.appending, sent.at).await
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match sent {
+            Ok(()) => return,
             Err(refusal) if drain.is_cancelled() => {
                 warn!(
                     reason = refusal.message,

@@ -81,7 +81,7 @@ impl Gateway {
             .as_ref()
             .map_or_else(String::new, |person| person.token.clone());
         if let Some(person) = claimed {
-            people::detach(self, &person).await;
+            people::detach_later(self, &person.name, person.session);
         }
         let (acknowledged, decided) = sent?;
         Ok(v1::SendResponse {
@@ -203,7 +203,7 @@ impl Gateway {
             .as_ref()
             .map_or_else(String::new, |person| person.token.clone());
         if let Some(person) = claimed {
-            people::detach(self, &person).await;
+            people::detach_later(self, &person.name, person.session);
         }
         let (room, new) = made?;
         if !new {

@@ -139,7 +139,8 @@ pub(super) fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
-    Ok(())
+    // So that the name lasts, too.
+    File::open(folder)?.sync_all()
 }
 
 fn trim(folder: &Path, keep: &Path) -> Result<(), Error> {

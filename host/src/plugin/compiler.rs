@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tempfile::NamedTempFile;
 use wasmtime::component::Component;
 
@@ -150,8 +150,11 @@ fn why(status: std::process::ExitStatus, said: &str) -> String {
     use std::os::unix::process::ExitStatusExt;
     let signal = status.signal();
     let is = |known: Signal| signal == Some(known.as_raw());
-    if is(Signal::XCPU) || is(Signal::KILL) {
+    if is(Signal::XCPU) {
         return format!("it takes more than {PROCESSOR:?} of processor time to compile");
+    }
+    if is(Signal::KILL) {
+        return "its compiler was killed: it took too much processor time, or the system has too little memory".into();
     }
     if said.contains("memory allocation of") || said.contains("Cannot allocate memory") {
         return format!(
@@ -198,13 +201,20 @@ fn limit_this_process() -> std::io::Result<()> {
     // Whoever waits for the code may be killed.
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let at_most = |limit| Rlimit {
-        current: Some(limit),
-        maximum: Some(limit),
+    let limit = |resource, most: u64| {
+        // What is limited more tightly already may not be raised.
+        let most = getrlimit(resource)
+            .maximum
+            .map_or(most, |maximum| maximum.min(most));
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        setrlimit(resource, limit)
     };
-    setrlimit(Resource::As, at_most(MEMORY_BYTES))?;
-    setrlimit(Resource::Cpu, at_most(PROCESSOR.as_secs()))?;
-    setrlimit(Resource::Core, at_most(0))?;
+    limit(Resource::As, MEMORY_BYTES)?;
+    limit(Resource::Cpu, PROCESSOR.as_secs())?;
+    limit(Resource::Core, 0)?;
     rustix::process::nice(NICER)?;
     Ok(())
 }

@@ -43,8 +43,8 @@ impl Good {
         Self { folder }
     }
 
-    /// Keeps a version as the newest; the oldest goes.
-    pub(super) fn keep(&self, name: &str, kept: Kept, component: &[u8]) {
+    /// Keeps a version as the newest, the one that served `before` it next; the oldest goes.
+    pub(super) fn keep(&self, name: &str, kept: Kept, component: &[u8], before: Option<&str>) {
         let Some(folder) = &self.folder else { return };
         let mut versions = self.versions(name);
         if versions.first() == Some(&kept) {
@@ -52,6 +52,7 @@ impl Good {
         }
         let folder = folder.join(name);
         versions.retain(|version| version.hash != kept.hash);
+        versions.sort_by_key(|version| Some(version.hash.as_str()) != before);
         let hash = kept.hash.clone();
         versions.insert(0, kept);
         let dropped = versions.split_off(versions.len().min(VERSIONS));
@@ -128,13 +129,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let good = Good::open(Some(dir.path().join("good")));
         for hash in ["1", "2", "3", "2", "4"] {
-            good.keep("a", kept(hash), hash.as_bytes());
+            good.keep("a", kept(hash), hash.as_bytes(), None);
         }
         let hashes: Vec<String> = good.versions("a").into_iter().map(|v| v.hash).collect();
         assert_eq!(hashes, ["4", "2", "3"]);
         assert_eq!(good.component("a", "2").as_deref(), Some(&b"2"[..]));
         assert_eq!(good.component("a", "1"), None, "the oldest is gone");
         assert!(good.versions("b").is_empty());
+
+        // Rolled back to 3, and then there is a 5.
+        good.keep("a", kept("5"), b"5", Some("3"));
+        let hashes: Vec<String> = good.versions("a").into_iter().map(|v| v.hash).collect();
+        assert_eq!(hashes, ["5", "3", "4"]);
 
         good.forget("a");
         assert!(good.versions("a").is_empty());

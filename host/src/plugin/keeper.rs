@@ -3,6 +3,7 @@
 //! One thread owns it. A change counts when the file has rested; a version takes effect when it loaded; until then,
 //! and if it does not, what was in force stays in force.
 
+mod kept;
 mod orders;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::cache::content_hash;
-use super::decisions::{Decisions, Pinned};
+use super::decisions::Decisions;
 use super::folder::{Content, Folder, Seen};
 use super::good::{Good, Kept};
 use super::load_error::{LoadError, Reason};
@@ -113,6 +114,13 @@ impl Keeper {
             .map_err(|error| of("*", Reason::Read(error.to_string())))?;
         for (name, seen) in files {
             let rested = self.rested(&name, seen);
+            if self.is_ordered_out(&name) {
+                info!(
+                    plugin = name,
+                    "the plugin stays out: it was disabled by order"
+                );
+                continue;
+            }
             match rested.and_then(|()| self.try_file(&name)) {
                 Ok(_) => {}
                 Err(broken) => self.fall_back(&name, broken)?,
@@ -169,51 +177,10 @@ impl Keeper {
         checked
     }
 
-    fn fall_back(&mut self, name: &str, broken: LoadError) -> Result<(), LoadError> {
-        let Some(kept) = self.good.versions(name).into_iter().next() else {
-            return Err(broken);
-        };
-        let Some(Ok(version)) = self.load_kept(name, &kept) else {
-            return Err(broken);
-        };
-        warn!(
-            plugin = name,
-            version = version.version.manifest().version,
-            reason = %broken,
-            "a plugin's files are broken, and its last good version serves"
-        );
-        if let Some(watched) = self.files.get_mut(name) {
-            watched.refused = broken.reason.to_string();
-        }
-        self.in_force.insert(name.into(), version);
-        Ok(())
-    }
-
-    /// Loads a kept version under the settings that it was kept with; none where its component is gone.
-    fn load_kept(&self, name: &str, kept: &Kept) -> Option<Result<InForce, LoadError>> {
-        let component = self.good.component(name, &kept.hash)?;
-        let settings = kept.settings.as_ref();
-        let beside = settings.map(|text| (self.folder.path().join(format!("{name}.toml")), text));
-        let own = self.own(
-            name,
-            beside.as_ref().map(|(path, text)| (&**path, &***text)),
-        );
-        let ending = || self.ending.load(Ordering::Relaxed);
-        let loaded = own
-            .map_err(|reason| LoadError {
-                name: name.into(),
-                reason,
-            })
-            .and_then(|own| {
-                let version = self.loader.load(name, &component, &own, &ending)?;
-                Ok(InForce {
-                    version: Arc::new(version),
-                    hash: kept.hash.clone(),
-                    own,
-                    missing_since: None,
-                })
-            });
-        Some(loaded)
+    /// Whether the operator has disabled it; what is required goes before that.
+    fn is_ordered_out(&self, name: &str) -> bool {
+        let required = self.loader.config.require.iter().any(|must| must == name);
+        !required && self.decisions.of(name).enabled == Some(false)
     }
 
     /// A plugin's own settings: those of the file beside it, else its table in the configuration.
@@ -290,11 +257,16 @@ impl Keeper {
 
     /// Tries a file that has rested; answers whether the set changed.
     fn replace(&mut self, name: &str) -> bool {
+        self.attempt(name).unwrap_or(false)
+    }
+
+    /// Tries a file as it is, and tells the log; answers whether the set changed.
+    fn attempt(&mut self, name: &str) -> Result<bool, LoadError> {
         let started = Instant::now();
         let before = self
             .in_force
             .get(name)
-            .map(|in_force| in_force.version.clone());
+            .map(|in_force| in_force.hash.clone());
         let tried = self.try_file(name);
         if let Some(watched) = self.files.get_mut(name) {
             watched.tried = !matches!(&tried, Err(error) if error.reason == Reason::Gone);
@@ -303,37 +275,32 @@ impl Keeper {
                 Ok(_) => String::new(),
             };
         }
-        match tried {
-            Ok(false) => false,
+        let version = |in_force: &Self| {
+            let in_force = in_force.in_force.get(name)?;
+            Some(in_force.version.manifest().version.clone())
+        };
+        match &tried {
+            Ok(false) => {}
             Ok(true) => {
-                let version = self
-                    .in_force
-                    .get(name)
-                    .map(|in_force| in_force.version.clone());
-                let version = version.as_ref().map(|version| &*version.manifest().version);
                 let took_ms = started.elapsed().as_millis();
-                if version.is_none() {
-                    info!(plugin = name, "plugin disabled");
-                } else if before.is_some() {
-                    info!(plugin = name, version, took_ms, "plugin replaced");
-                } else {
-                    info!(plugin = name, version, took_ms, "plugin added");
+                match version(self) {
+                    None => info!(plugin = name, "plugin disabled"),
+                    Some(version) if before.is_some() => {
+                        info!(plugin = name, version, took_ms, "plugin replaced");
+                    }
+                    Some(version) => info!(plugin = name, version, took_ms, "plugin added"),
                 }
                 self.loader.stats.of(name).replaced.add(1);
-                true
             }
             // The scan that finds it gone counts the time.
-            Err(LoadError {
-                reason: Reason::Gone,
-                ..
-            }) => false,
+            Err(error) if error.reason == Reason::Gone => {}
             Err(refused) => {
-                let version = before.as_ref().map(|version| &*version.manifest().version);
+                let version = version(self);
                 warn!(plugin = name, version, reason = %refused, "a plugin's file is refused, and what is loaded stays");
                 self.loader.stats.of(name).refused.add(1);
-                false
             }
         }
+        tried
     }
 
     /// Loads a plugin's files and puts them in force; answers whether anything is another than before.
@@ -342,6 +309,10 @@ impl Keeper {
             name: name.into(),
             reason,
         };
+        if self.is_ordered_out(name) {
+            // Whatever is in its files.
+            return Ok(self.in_force.remove(name).is_some());
+        }
         let content = self.folder.read(name).map_err(of)?;
         if let Some(watched) = self.files.get_mut(name)
             && watched.seen != Ok(content.state)
@@ -354,15 +325,23 @@ impl Keeper {
             .own(name, beside.map(|(path, text)| (&**path, &**text)))
             .map_err(of)?;
         let decision = self.decisions.of(name);
-        if !decision.enabled.or(own.enabled).unwrap_or(true) {
+        let enabled = decision.enabled.filter(|enabled| *enabled).or(own.enabled);
+        if !enabled.unwrap_or(true) {
             if self.loader.config.require.iter().any(|must| must == name) {
                 return Err(of(Reason::RequiredDisabled));
             }
             return Ok(self.in_force.remove(name).is_some());
         }
         let hash = content_hash(&content.component);
-        if let Some(pinned) = decision.pinned.filter(|pinned| pinned.instead_of == hash) {
-            return self.serve_pinned(name, &pinned);
+        let pinned = decision.pinned.as_ref();
+        if let Some(pinned) = pinned.filter(|pinned| pinned.instead_of == hash) {
+            if self.is_kept(name, &pinned.serves) {
+                return self.serve_pinned(name, pinned, Some(&own));
+            }
+            warn!(
+                plugin = name,
+                "the version that it was rolled back to is gone; its file counts again"
+            );
         }
         let in_force = self.in_force.get(name);
         if in_force.is_some_and(|in_force| in_force.hash == hash && in_force.own == own) {
@@ -390,33 +369,19 @@ impl Keeper {
             roles: roles.names().into_iter().map(str::to_owned).collect(),
             settings: settings.map(|(_, text)| text),
         };
-        self.good.keep(name, kept, &component);
+        // What served before is the one that the next rollback goes to.
+        let before = self
+            .in_force
+            .get(name)
+            .map(|in_force| in_force.hash.clone());
+        self.good.keep(name, kept, &component, before.as_deref());
+        self.end_pin(name);
         let in_force = InForce {
             version: Arc::new(version),
             hash,
             own,
             missing_since: None,
         };
-        self.in_force.insert(name.into(), in_force);
-        Ok(true)
-    }
-
-    /// Puts in force what a rollback went to; answers whether it was not already.
-    fn serve_pinned(&mut self, name: &str, pinned: &Pinned) -> Result<bool, LoadError> {
-        let serves = |in_force: &InForce| in_force.hash == pinned.serves;
-        if self.in_force.get(name).is_some_and(serves) {
-            return Ok(false);
-        }
-        let kept = self.good.versions(name).into_iter();
-        let kept = kept.into_iter().find(|kept| kept.hash == pinned.serves);
-        let gone = || LoadError {
-            name: name.into(),
-            reason: Reason::Read(
-                "the version that it was rolled back to is gone; reload it".into(),
-            ),
-        };
-        let kept = kept.ok_or_else(gone)?;
-        let in_force = self.load_kept(name, &kept).ok_or_else(gone)??;
         self.in_force.insert(name.into(), in_force);
         Ok(true)
     }
@@ -448,6 +413,7 @@ impl Keeper {
         for name in &removed {
             self.in_force.remove(name);
             self.good.forget(name);
+            self.end_pin(name);
             self.loader.stats.of(name).removed.add(1);
             info!(plugin = name, "plugin removed");
         }

@@ -2,6 +2,9 @@
 //!
 //! `key = { secret-file = "PATH" }` or `key = { secret-env = "NAME" }`. What is shown or logged is the reference.
 
+use std::fs::File;
+use std::io::Read;
+
 use serde_json::Value;
 
 /// The longest secret.
@@ -38,7 +41,7 @@ fn reference(fields: &serde_json::Map<String, Value>) -> Result<Option<String>, 
         return Ok(None);
     };
     let secret = match key.as_str() {
-        "secret-file" => std::fs::read_to_string(place)
+        "secret-file" => read(place)
             .map_err(|error| format!("the secret in the file {place} can't be read: {error}"))?,
         "secret-env" => std::env::var(place)
             .map_err(|_| format!("the secret in the variable {place} is not set, or no text"))?,
@@ -49,6 +52,18 @@ fn reference(fields: &serde_json::Map<String, Value>) -> Result<Option<String>, 
     }
     // A file ends with a newline that is no part of the secret.
     Ok(Some(secret.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Reads a file whole, unless it is none or has no end.
+fn read(place: &str) -> std::io::Result<String> {
+    // Asked before it is opened: to open a pipe waits for whoever writes.
+    if !std::fs::metadata(place)?.is_file() {
+        return Err(std::io::Error::other("it is not a file"));
+    }
+    let mut text = String::new();
+    let most = BYTES as u64 + 2;
+    File::open(place)?.take(most).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -75,6 +90,7 @@ mod tests {
     fn a_reference_that_leads_nowhere_is_named() {
         for (text, named) in [
             ("k = { secret-file = '/nowhere' }", "/nowhere"),
+            ("k = { secret-file = '/dev/zero' }", "not a file"),
             (
                 "k = { secret-env = 'CHAT_HOST_NO_SUCH' }",
                 "CHAT_HOST_NO_SUCH",

@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::info;
 
-use super::super::Plugin;
 use super::super::decisions::{Decision, Pinned};
 use super::super::orders::{Order, Status};
+use super::super::{Plugin, Reason};
 use super::Keeper;
 
 impl Keeper {
@@ -46,20 +46,33 @@ impl Keeper {
 
     fn reload(&mut self, name: &str) -> Result<(), String> {
         self.known(name)?;
+        if self.is_ordered_out(name) {
+            return Err(disabled(name));
+        }
+        let before = self.decisions.of(name);
         let decision = Decision {
             pinned: None,
-            ..self.decisions.of(name)
+            ..before.clone()
         };
         self.decide(name, decision)?;
-        if let Some(in_force) = self.in_force.get_mut(name) {
-            // Also where nothing has changed.
-            in_force.hash.clear();
-        }
-        self.try_now(name)
+        // Also where nothing has changed.
+        let hash = self
+            .in_force
+            .get_mut(name)
+            .map(|in_force| std::mem::take(&mut in_force.hash));
+        self.try_now(name).inspect_err(|_| {
+            self.decisions.decide(name, before).ok();
+            if let (Some(in_force), Some(hash)) = (self.in_force.get_mut(name), hash) {
+                in_force.hash = hash;
+            }
+        })
     }
 
     fn roll_back(&mut self, name: &str) -> Result<(), String> {
         self.known(name)?;
+        if self.is_ordered_out(name) {
+            return Err(disabled(name));
+        }
         let serving = self
             .in_force
             .get(name)
@@ -87,7 +100,8 @@ impl Keeper {
             ..before.clone()
         };
         self.decide(name, decision)?;
-        if let Err(error) = self.serve_pinned(name, &pinned) {
+        let own = self.in_force.get(name).map(|in_force| in_force.own.clone());
+        if let Err(error) = self.serve_pinned(name, &pinned, own.as_ref()) {
             self.decisions.decide(name, before).ok();
             return Err(error.to_string());
         }
@@ -102,14 +116,14 @@ impl Keeper {
         if let Some(watched) = self.files.get_mut(name) {
             watched.seen = self.folder.look(name);
         }
-        if self.replace(name) {
+        let changed = self.attempt(name).map_err(|error| match error.reason {
+            Reason::Gone => format!("{error}; try again"),
+            _ => error.to_string(),
+        })?;
+        if changed {
             self.publish();
         }
-        let refused = self.files.get(name).map_or("", |watched| &watched.refused);
-        if refused.is_empty() {
-            return Ok(());
-        }
-        Err(format!("the plugin `{name}` does not load: {refused}"))
+        Ok(())
     }
 
     fn decide(&mut self, name: &str, decision: Decision) -> Result<(), String> {
@@ -180,4 +194,8 @@ impl Keeper {
             memory_bytes: stats.memory_bytes.load(Relaxed),
         }
     }
+}
+
+fn disabled(name: &str) -> String {
+    format!("the plugin `{name}` is disabled; enable it first")
 }
