@@ -197,7 +197,7 @@ impl App {
             others.spawn(keep_synced(disk, watching.clone()));
         }
         if let Some(control) = control {
-            others.spawn(control.run(watching.clone()));
+            others.spawn(control.run(gateway.clone(), watching.clone()));
         }
         if let Some(exporter) = exporter {
             others.spawn(exporter.run(watching.clone()));

@@ -3,6 +3,8 @@
 //!
 //! One request a connection: a line of JSON, answered with a line of JSON.
 
+pub mod dead_letters;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use crate::gateway::Gateway;
 use crate::journal::embedded::EmbeddedJournal;
 
 /// The longest request.
@@ -37,6 +40,8 @@ pub enum Request {
         /// An absolute path.
         to: PathBuf,
     },
+    /// About messages at which plugins failed.
+    DeadLetters(dead_letters::Request),
 }
 
 /// What is answered.
@@ -50,6 +55,8 @@ pub enum Answer {
         /// How many bytes.
         bytes: u64,
     },
+    /// About messages at which plugins failed.
+    DeadLetters(dead_letters::Answer),
     /// Not done, and why.
     Failed(String),
 }
@@ -93,7 +100,7 @@ impl Control {
     }
 
     /// Answers until `drain`, and removes the socket.
-    pub async fn run(self, drain: CancellationToken) {
+    pub async fn run(self, gateway: Arc<Gateway>, drain: CancellationToken) {
         let tasks = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
@@ -103,9 +110,9 @@ impl Control {
             };
             match accepted {
                 Ok((stream, _)) if tasks.len() < AT_ONCE => {
-                    let journal = self.journal.clone();
+                    let (journal, gateway) = (self.journal.clone(), gateway.clone());
                     tasks.spawn(async move {
-                        if let Err(error) = answer(stream, journal).await {
+                        if let Err(error) = answer(stream, journal, &gateway).await {
                             debug!(%error, "a control connection broke");
                         }
                     });
@@ -123,13 +130,17 @@ impl Control {
     }
 }
 
-async fn answer(stream: UnixStream, journal: Arc<EmbeddedJournal>) -> std::io::Result<()> {
+async fn answer(
+    stream: UnixStream,
+    journal: Arc<EmbeddedJournal>,
+    gateway: &Gateway,
+) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(read.take(REQUEST_BYTES));
     timeout(REQUEST, reader.read_line(&mut line)).await??;
     let answer = match serde_json::from_str(&line) {
-        Ok(request) => carry_out(request, journal).await,
+        Ok(request) => carry_out(request, journal, gateway).await,
         Err(error) => Answer::Failed(format!("the request can't be read: {error}")),
     };
     let mut text = serde_json::to_string(&answer)?;
@@ -137,7 +148,7 @@ async fn answer(stream: UnixStream, journal: Arc<EmbeddedJournal>) -> std::io::R
     write.write_all(text.as_bytes()).await
 }
 
-async fn carry_out(request: Request, journal: Arc<EmbeddedJournal>) -> Answer {
+async fn carry_out(request: Request, journal: Arc<EmbeddedJournal>, gateway: &Gateway) -> Answer {
     match request {
         Request::Backup { to } => {
             info!(to = %to.display(), "backup begins");
@@ -146,6 +157,9 @@ async fn carry_out(request: Request, journal: Arc<EmbeddedJournal>) -> Answer {
                 Ok(answer) => answer,
                 Err(error) => Answer::Failed(error.to_string()),
             }
+        }
+        Request::DeadLetters(request) => {
+            Answer::DeadLetters(dead_letters::carry_out(request, gateway).await)
         }
     }
 }

@@ -13,6 +13,7 @@ use super::admission::{self, Admitted, Used};
 use super::body::shown;
 use super::chain::{Chain, Judged};
 use super::command::{Parsed, parse};
+use super::dead_letter;
 use super::effects::{self, By};
 use super::requests;
 use super::scope::{At, Scope};
@@ -201,6 +202,7 @@ impl Attempt {
                         room_name: room.name,
                         text: post.text,
                         time_ms,
+                        dead_letter: post.dead_letter,
                     };
                     return admission::message(fold, view, item, config.message_bytes);
                 }
@@ -212,6 +214,7 @@ impl Attempt {
                 }
                 Some(Request::Detach(request)) => requests::detach(request),
                 Some(Request::RunStarted(request)) => requests::run_started(request),
+                Some(Request::ClearDeadLetters(seen)) => dead_letter::cleared(seen),
                 None => Draft::only(Verdict::Refused, "this host does not know the request"),
             };
             Ok(Admitted::Decided(draft))
@@ -235,8 +238,9 @@ impl Attempt {
         let places: Vec<usize> = items.iter().map(|(index, _)| *index).collect();
         let items: Vec<Item> = items.into_iter().map(|(_, item)| item).collect();
         let drafts = self.decide(&items)?;
-        for (item, (place, mut draft)) in places.into_iter().zip(drafts).enumerate() {
-            let remembered = self.scope.take_changes(item);
+        let decided = places.into_iter().zip(items).zip(drafts);
+        for (number, ((place, item), mut draft)) in decided.enumerate() {
+            let remembered = self.scope.take_changes(number);
             draft.planned.extend(
                 remembered
                     .into_iter()
@@ -244,13 +248,14 @@ impl Attempt {
             );
             if let Some(slot) = slots.get_mut(place) {
                 slot.draft = Some(draft);
+                slot.item = Some(item);
             }
         }
         self.scope.end_segment();
         for slot in slots.drain(..) {
             let cause = Cause::Ingress(slot.cause);
             let draft = slot.draft.unwrap_or_default();
-            self.conclude(cause, slot.time_ms, draft, decisions)?;
+            self.conclude(cause, slot.time_ms, draft, slot.item.as_ref(), decisions)?;
         }
         self.chain.refresh();
         Ok(())

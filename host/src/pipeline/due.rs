@@ -56,6 +56,7 @@ impl Attempt {
             room_name: room.name,
             text: String::new(),
             time_ms,
+            dead_letter: None,
         };
         let timer = Timer {
             key: due.key.clone(),
@@ -101,7 +102,7 @@ impl Attempt {
             key: due.key,
             due_ms: due.due_ms,
         });
-        self.conclude(cause, time_ms, draft, decisions)
+        self.conclude(cause, time_ms, draft, None, decisions)
     }
 }
 

@@ -9,6 +9,7 @@ mod chain;
 mod checkpoints;
 mod command;
 mod conclude;
+mod dead_letter;
 mod due;
 mod effects;
 mod executor;

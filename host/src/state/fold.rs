@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
 use super::change::{self, Made};
+use super::dead_letters;
 use super::expiry;
 use super::ids::{Generation, Offset, Partition, Sequence, Step};
 use super::keys::{self, Key, Tag};
@@ -356,6 +357,7 @@ impl Fold {
             return Ok(Folded::Dropped);
         }
         expiry::forget(view, self.partition, Offset(floor.outcomes))?;
+        dead_letters::forget(view, self.partition, Offset(floor.ingress))?;
         self.state.floor_outcomes = floor.outcomes;
         self.state.floor_ingress = floor.ingress;
         self.state.time_ms = self.state.time_ms.max(floor.time_ms);

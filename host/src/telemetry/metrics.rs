@@ -44,6 +44,8 @@ pub struct Metrics {
     pub journal_bytes: Gauge,
     /// Bytes of the store on this machine.
     pub store_bytes: Gauge,
+    /// Messages at which plugins failed.
+    pub dead_letters: Counter,
     refused: Family<Label<&'static str>, Counter>,
     outcomes: Family<Label<&'static str>, Counter>,
     lag: Family<Label<u32>, Gauge>,
@@ -120,6 +122,7 @@ impl Metrics {
             fold_seconds: Histogram::default(),
             journal_bytes: Gauge::default(),
             store_bytes: Gauge::default(),
+            dead_letters: Counter::default(),
             refused: Family::default(),
             outcomes: Family::default(),
             lag: Family::default(),
@@ -225,6 +228,11 @@ impl Metrics {
             "store_bytes",
             "Bytes of the store",
             self.store_bytes.clone(),
+        );
+        all.register(
+            "dead_letters",
+            "Messages at which plugins failed",
+            self.dead_letters.clone(),
         );
         all.register(
             "plugin_calls",

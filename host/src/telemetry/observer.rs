@@ -138,6 +138,8 @@ pub async fn sample(
         for (partition, lag) in &lags {
             lag.set(signed(undecided(*partition, journal.as_ref(), &rooms)));
         }
+        let dead_letters = seen.since("", "", "dead letters", rooms.dead_letters_so_far());
+        metrics.dead_letters.inc_by(dead_letters);
         seen.plugins(&metrics, &plugins);
     }
 }

@@ -18,6 +18,7 @@ mod bad_input;
 mod bad_start;
 mod calls;
 mod client;
+mod dead_letters;
 mod disk;
 mod kept;
 mod kill;

@@ -209,6 +209,52 @@ async fn only_the_guilty_message_of_a_batch_meets_the_failure_policy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_that_a_plugin_fails_at_is_a_dead_letter_which_is_sent_again_once() {
+    let plugins: &Made<'_> = &[(fragile::native, "{}")];
+    let mut house = House::new(plugins, 64).await;
+    for text in ["one", "boom", "two"] {
+        house.say(7, text).await;
+    }
+    house.decide(|_| true).await;
+
+    let letters = house.rooms.dead_letters(10).unwrap();
+    let [(partition, letter)] = letters.as_slice() else {
+        panic!("{letters:#?}");
+    };
+    // The room and the first message lie before it.
+    assert_eq!((*partition, letter.number, letter.offset), (P, 1, 2));
+    assert_eq!((letter.person, letter.name.as_str()), (7, "person-7"));
+    assert_eq!(
+        (letter.room_name.as_str(), letter.text.as_str()),
+        ("lobby", "boom")
+    );
+    assert_eq!(letter.verdict(), Verdict::Withheld);
+    let failure = &letter.failures[0];
+    assert_eq!(
+        (&*failure.plugin, &*failure.role, &*failure.kind),
+        ("fragile", "moderation", "trap")
+    );
+    assert_eq!(failure.policy, "withhold");
+
+    for _ in 0..2 {
+        house.say_again(letter).await;
+    }
+    house.decide(|_| true).await;
+    let again = verdicts(&house.outcomes().await).split_off(3);
+    assert_eq!(again, [Verdict::Withheld, Verdict::Repeat]);
+    let letters = house.rooms.dead_letters(10).unwrap();
+    // It failed again: what was sent again is a letter too, and the first one says what became of it.
+    let [(_, second), (_, first)] = letters.as_slice() else {
+        panic!("{letters:#?}");
+    };
+    assert_eq!((second.number, second.offset), (2, 4));
+    let retried = first.retried.as_ref().expect("it is marked");
+    assert_eq!(retried.verdict(), Verdict::Withheld);
+    assert_eq!(retried.id, second.id);
+    assert!(second.retried.is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_timer_that_ends_its_owners_is_concluded_and_the_next_one_fires() {
     let plugins: &Made<'_> = &[(helper::native, "{}")];
     let mut house = House::new(plugins, 64).await;
