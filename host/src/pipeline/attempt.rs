@@ -11,10 +11,11 @@ use ulid::Ulid;
 use super::Config;
 use super::admission::{self, Admitted, Used};
 use super::body::shown;
-use super::chain::{Chain, Judged};
+use super::chain::Chain;
 use super::command::{Parsed, parse};
 use super::dead_letter;
 use super::effects::{self, By};
+use super::judged::{Judged, Silent, Stopped};
 use super::requests;
 use super::scope::{At, Scope};
 use super::segment::{Draft, Item, Planned};
@@ -377,11 +378,13 @@ impl Attempt {
                 )
             }
             Ok(Err(usage)) => Ok(Draft::withheld(item, usage, plugin)),
-            Err(failure) => {
-                let reason = super::chain::withheld_by_failure(&plugin);
+            Err(silent) => {
+                let reason = silent.words(&plugin);
                 // There is nothing to let pass: a command that failed did nothing, and its sender is told.
                 let mut draft = Draft::withheld(item, reason, plugin);
-                draft.failures.push(*failure);
+                if let Silent::Failed(failure) = silent {
+                    draft.failures.push(*failure);
+                }
                 Ok(draft)
             }
         }
@@ -422,7 +425,7 @@ fn message(item: &Item) -> Message {
     }
 }
 
-fn stopped_draft(item: &Item, stopped: super::chain::Stopped, failures: Vec<Failure>) -> Draft {
+fn stopped_draft(item: &Item, stopped: Stopped, failures: Vec<Failure>) -> Draft {
     let mut draft = match stopped.reason {
         Some(reason) => Draft::withheld(item, reason, stopped.plugin),
         None => Draft {

@@ -13,6 +13,7 @@ mod dead_letter;
 mod due;
 mod effects;
 mod executor;
+mod judged;
 mod owner;
 mod requests;
 mod scope;

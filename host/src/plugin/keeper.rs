@@ -329,6 +329,8 @@ impl Keeper {
     }
 
     fn put_in_force(&mut self, name: &str, version: Version, hash: String) {
+        let standing = version.shared_standing();
+        self.loader.stats.of(name).stand(Some(standing));
         let in_force = InForce {
             version: Arc::new(version),
             hash,
@@ -365,6 +367,7 @@ impl Keeper {
             self.in_force.remove(name);
             self.good.forget(name);
             self.loader.stats.of(name).removed.add(1);
+            self.loader.stats.of(name).stand(None);
             info!(plugin = name, "plugin removed");
         }
         (!removed.is_empty(), due)

@@ -36,6 +36,7 @@ mod outside;
 mod plugins;
 mod probe;
 mod spares;
+mod standing;
 mod stats;
 mod ticker;
 mod version;
@@ -50,4 +51,5 @@ pub use contract::{
 pub use engine::EngineError;
 pub use load_error::{LoadError, Reason};
 pub use plugins::{OpenError, Plugins};
+pub use standing::{Meter, Rule, Seen, SeenQuarantine, Standing};
 pub use stats::{Counter, Failures, PluginStats, RoleStats, Stats};

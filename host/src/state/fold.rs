@@ -248,6 +248,10 @@ impl Fold {
         self.state.fruitless_claims = 0;
         self.state.time_ms = self.state.time_ms.max(outcome.time_ms);
 
+        // First, for what it caused may set it again.
+        if let Some(Cause::Timer(timer)) = &outcome.cause {
+            change::remove_timer(view, timer.room, &timer.plugin, &timer.key)?;
+        }
         let made = change::apply_all(view, self.partition, &mut self.state, outcome.changes)?;
         if !made.kept.is_empty() {
             let kept = log::Kept {
@@ -265,15 +269,9 @@ impl Fold {
             repeats: None,
         };
         let mut id = None;
-        match outcome.cause {
-            Some(Cause::Ingress(cause)) => {
-                id = ulid(&cause.id);
-                self.answered(view, &cause, &mut answer)?;
-            }
-            Some(Cause::Timer(timer)) => {
-                change::remove_timer(view, timer.room, &timer.plugin, &timer.key)?;
-            }
-            None => {}
+        if let Some(Cause::Ingress(cause)) = outcome.cause {
+            id = ulid(&cause.id);
+            self.answered(view, &cause, &mut answer)?;
         }
         expiry::expire(view, self.partition, &mut self.state)?;
         Ok(Folded::Decided(Decided { id, answer, made }))

@@ -192,6 +192,37 @@ fn a_floor_forgets_the_events_below_it() {
     assert!(matches!(folded, Folded::Dropped), "{folded:?}");
 }
 
+#[test]
+fn a_timer_that_sets_itself_again_is_set() {
+    let mut log = Log::new();
+    log.claim(1, b"n");
+    let timer = |due_ms| {
+        change::Change::TimerSet(crate::proto::log::v1::TimerSet {
+            plugin: "remind".into(),
+            room: P.id(1),
+            key: "tea".into(),
+            due_ms,
+            ..Default::default()
+        })
+    };
+    let mut sets = outcome(1, b"n", 1);
+    sets.changes.push(Change::from(timer(5_000)));
+    assert!(log.outcome(sets));
+    let mut fires = outcome(1, b"n", 2);
+    fires.cause = Some(Cause::Timer(crate::proto::log::v1::TimerCause {
+        plugin: "remind".into(),
+        room: P.id(1),
+        key: "tea".into(),
+        due_ms: 5_000,
+    }));
+    fires.changes.push(Change::from(timer(10_000)));
+    assert!(log.outcome(fires));
+    let due = super::keys::Key::of(P, super::keys::Tag::TimerDue).end();
+    let due = log.view.prefixed(&due, 10).unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(super::keys::number_at(&due[0].0, super::keys::HEAD), 10_000);
+}
+
 fn letter(number: u64) -> change::Change {
     change::Change::DeadLetter(DeadLetter {
         number,

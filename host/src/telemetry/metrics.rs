@@ -53,6 +53,7 @@ pub struct Metrics {
     plugin_seconds: Family<PluginLabels, Seconds>,
     plugin_failures: Family<PluginLabels, Counter>,
     plugin_reloads: Family<PluginLabels, Counter>,
+    plugin_quarantined: Family<Label<String>, Gauge>,
     registry: Arc<Registry>,
 }
 
@@ -130,6 +131,7 @@ impl Metrics {
             plugin_seconds: Family::default(),
             plugin_failures: Family::default(),
             plugin_reloads: Family::default(),
+            plugin_quarantined: Family::default(),
             registry: Arc::default(),
         };
         metrics.registry = Arc::new(metrics.register());
@@ -179,6 +181,14 @@ impl Metrics {
     pub fn reloaded(&self, plugin: &str, result: &'static str) {
         let labels = [("plugin", plugin.to_owned()), ("result", result.to_owned())];
         self.plugin_reloads.get_or_create(&labels).inc();
+    }
+
+    /// Whether a plugin is in quarantine: 1 or 0.
+    pub fn quarantined(&self, plugin: &str, is: bool) {
+        let gauge = self
+            .plugin_quarantined
+            .get_or_create_owned(&[("plugin", plugin.to_owned())]);
+        gauge.set(i64::from(is));
     }
 
     /// All numbers as OpenMetrics text.
@@ -253,6 +263,11 @@ impl Metrics {
             "plugin_reloads",
             "New versions of plugins",
             self.plugin_reloads.clone(),
+        );
+        all.register(
+            "plugin_quarantined",
+            "Whether a plugin is in quarantine",
+            self.plugin_quarantined.clone(),
         );
         all
     }

@@ -10,10 +10,10 @@ use tokio::time::timeout;
 
 use super::client::{Session, assert_dense, client, head, history, text};
 use super::plugin_support::hostile;
-use super::server::{Home, PATIENCE, PROGRAM, ROOMY, Server, settled, until};
+use super::server::{Home, NO_QUARANTINE, PATIENCE, PROGRAM, ROOMY, Server, settled, until};
 
 async fn server(policy: &str) -> (Home, Server) {
-    let settings = format!("{ROOMY}[plugins.hostile]\non-failure = \"{policy}\"\n");
+    let settings = format!("{ROOMY}{NO_QUARANTINE}[plugins.hostile]\non-failure = \"{policy}\"\n");
     let home = Home::new(&settings);
     let folder = home.path("plugins");
     std::fs::create_dir(&folder).unwrap();

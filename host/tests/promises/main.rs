@@ -25,6 +25,7 @@ mod kill;
 mod leavers;
 mod limits;
 mod plugins;
+mod quarantine;
 mod raw;
 mod reader;
 mod reload;

@@ -29,6 +29,7 @@ mod helper {
                 .command("mute", "PERSON", "Mutes for a minute")
                 .command("unmute", "PERSON", "Takes it back")
                 .command("soon", "WORD", "Says the word in a second")
+                .command("fail", "", "Panics")
         }
         fn start(_: NoSettings) -> Result<Self, String> {
             Ok(Self)
@@ -42,6 +43,7 @@ mod helper {
                 "topic" => Effect::topic(call.arguments),
                 "mute" => Effect::mute(person(), Duration::from_secs(60)),
                 "unmute" => Effect::mute(person(), Duration::ZERO),
+                "fail" => panic!("as I was told"),
                 _ => Effect::Schedule(Timer::new(call.arguments, Duration::from_secs(1))),
             }])
         }
@@ -252,6 +254,53 @@ async fn a_message_that_a_plugin_fails_at_is_a_dead_letter_which_is_sent_again_o
     assert_eq!(retried.verdict(), Verdict::Withheld);
     assert_eq!(retried.id, second.id);
     assert!(second.retried.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_in_quarantine_is_not_called_and_its_policy_decides() {
+    let plugins: &Made<'_> = &[(fragile::native, "{}")];
+    let mut house = House::new(plugins, 64).await;
+    house.say(7, "before").await;
+    for _ in 0..6 {
+        house.say(7, "boom").await;
+    }
+    house.say(7, "during").await;
+    house.decide(|_| true).await;
+    let outcomes = house.outcomes().await;
+    let failed = outcomes.iter().filter(|o| !o.failures.is_empty()).count();
+    assert_eq!(failed, 5, "{outcomes:#?}");
+    let paused = "to 7: the plugin `fragile` is paused, for it failed or was slow too often; try again in 10 s";
+    assert_eq!(all_shown(&outcomes[6..]), [paused, paused]);
+    assert_eq!(house.rooms.dead_letters(100).unwrap().len(), 5);
+
+    sleep(Duration::from_secs(11)).await;
+    house.say(7, "after").await;
+    house.decide(|_| true).await;
+    // What it counted is what it was called for.
+    assert_eq!(all_shown(&house.outcomes().await[8..]), ["after #2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_of_a_plugin_in_quarantine_is_late_and_fires_once() {
+    let plugins: &Made<'_> = &[(helper::native, "{}")];
+    let mut house = House::new(plugins, 64).await;
+    house.say(7, "/soon tea").await;
+    for _ in 0..5 {
+        house.say(7, "/fail").await;
+    }
+    house.say(7, "/topic tea").await;
+    house.decide(no_timers).await;
+    let outcomes = house.outcomes().await;
+    let shown = all_shown(&outcomes);
+    let [.., topic, tea] = shown.as_slice() else {
+        panic!("{shown:#?}");
+    };
+    assert!(topic.contains("is paused"), "{shown:#?}");
+    assert_eq!(tea, "tea");
+    let put_off = outcomes.iter().filter(|o| o.reason.contains("put off"));
+    assert_eq!(put_off.count(), 1, "{outcomes:#?}");
+    let fired = outcomes.last().unwrap().time_ms - outcomes[0].time_ms;
+    assert!((10_000..13_000).contains(&fired), "{fired}");
 }
 
 #[tokio::test(start_paused = true)]
