@@ -197,7 +197,8 @@ impl App {
             others.spawn(keep_synced(disk, watching.clone()));
         }
         if let Some(control) = control {
-            others.spawn(control.run(plugins.orders(), watching.clone()));
+            let (orders, gateway) = (plugins.orders(), gateway.clone());
+            others.spawn(control.run(orders, gateway, watching.clone()));
         }
         if let Some(exporter) = exporter {
             others.spawn(exporter.run(watching.clone()));

@@ -3,6 +3,8 @@
 //!
 //! One request a connection: a line of JSON, answered with a line of JSON.
 
+pub mod dead_letters;
+
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use crate::gateway::Gateway;
 use crate::journal::embedded::EmbeddedJournal;
 use crate::plugin::{Order, Orders, Status};
 
@@ -41,6 +44,8 @@ pub enum Request {
         /// An absolute path.
         to: PathBuf,
     },
+    /// About messages at which plugins failed.
+    DeadLetters(dead_letters::Request),
 }
 
 /// What is answered.
@@ -56,6 +61,8 @@ pub enum Answer {
     },
     /// How every plugin does.
     Plugins(Vec<Status>),
+    /// About messages at which plugins failed.
+    DeadLetters(dead_letters::Answer),
     /// Not done, and why.
     Failed(String),
 }
@@ -99,7 +106,7 @@ impl Control {
     }
 
     /// Answers until `drain`, and removes the socket.
-    pub async fn run(self, orders: Orders, drain: CancellationToken) {
+    pub async fn run(self, orders: Orders, gateway: Arc<Gateway>, drain: CancellationToken) {
         let tasks = TaskTracker::new();
         loop {
             let accepted = tokio::select! {
@@ -110,8 +117,9 @@ impl Control {
             match accepted {
                 Ok((stream, _)) if tasks.len() < AT_ONCE => {
                     let (journal, orders) = (self.journal.clone(), orders.clone());
+                    let gateway = gateway.clone();
                     tasks.spawn(async move {
-                        if let Err(error) = answer(stream, journal, orders).await {
+                        if let Err(error) = answer(stream, journal, orders, &gateway).await {
                             debug!(%error, "a control connection broke");
                         }
                     });
@@ -133,13 +141,14 @@ async fn answer(
     stream: UnixStream,
     journal: Arc<EmbeddedJournal>,
     orders: Orders,
+    gateway: &Gateway,
 ) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(read.take(REQUEST_BYTES));
     timeout(REQUEST, reader.read_line(&mut line)).await??;
     let answer = match serde_json::from_str(&line) {
-        Ok(request) => carry_out(request, journal, orders).await,
+        Ok(request) => carry_out(request, journal, orders, gateway).await,
         Err(error) => Answer::Failed(format!("the request can't be read: {error}")),
     };
     let mut text = serde_json::to_string(&answer)?;
@@ -147,7 +156,12 @@ async fn answer(
     write.write_all(text.as_bytes()).await
 }
 
-async fn carry_out(request: Request, journal: Arc<EmbeddedJournal>, orders: Orders) -> Answer {
+async fn carry_out(
+    request: Request,
+    journal: Arc<EmbeddedJournal>,
+    orders: Orders,
+    gateway: &Gateway,
+) -> Answer {
     match request {
         Request::Plugins(order) => {
             match tokio::task::spawn_blocking(move || orders.give(order)).await {
@@ -163,6 +177,9 @@ async fn carry_out(request: Request, journal: Arc<EmbeddedJournal>, orders: Orde
                 Ok(answer) => answer,
                 Err(error) => Answer::Failed(error.to_string()),
             }
+        }
+        Request::DeadLetters(request) => {
+            Answer::DeadLetters(dead_letters::carry_out(request, gateway).await)
         }
     }
 }

@@ -43,6 +43,10 @@ pub async fn run(args: BackupArgs) -> ExitCode {
             complain(&reason);
             Exit::Failure.into()
         }
+        Ok(Answer::DeadLetters(_)) => {
+            complain("the server answered something else; is it of another version?");
+            Exit::Failure.into()
+        }
         Err(error) => {
             complain(&format!("{error:#}"));
             Exit::Failure.into()

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod chat;
 pub mod completions;
 pub mod config;
+pub mod dead_letters;
 pub mod exit;
 pub mod history;
 pub mod plugin;
@@ -66,6 +67,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Copies a data folder consistently, also while a server runs on it
     Backup(backup::BackupArgs),
+    /// Messages at which plugins failed: lists them, shows one, sends one again
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Tools for whoever writes a plugin
     Plugin(plugin::PluginArgs),
     /// Writes completions for a shell to stdout
@@ -89,6 +92,7 @@ pub fn run() -> ExitCode {
         Command::Rooms(args) => wait(rooms::run(args)),
         Command::Bench(args) => wait(bench::run(args)),
         Command::Backup(args) => wait(backup::run(args)),
+        Command::DeadLetters(args) => wait(dead_letters::run(args)),
         Command::Config(args) => config::run(&args),
         Command::Plugin(args) => plugin::run(&args),
         Command::Completions(args) => completions::run(&args),

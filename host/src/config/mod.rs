@@ -173,6 +173,12 @@ pub struct PluginDefaults {
     pub memory_bytes: usize,
     /// The most messages in one batch.
     pub batch: u32,
+    /// Failures that put a plugin into quarantine; 0: it is never for these.
+    pub quarantine_failures: u32,
+    /// Within so many seconds.
+    pub quarantine_seconds: u64,
+    /// More than so many percent of a partition's time for two seconds do so too; 0: never.
+    pub quarantine_percent: u32,
 }
 
 impl Default for PluginDefaults {
@@ -183,6 +189,9 @@ impl Default for PluginDefaults {
             start_ms: 1000,
             memory_bytes: 64 * 1024 * 1024,
             batch: 64,
+            quarantine_failures: 5,
+            quarantine_seconds: 60,
+            quarantine_percent: 20,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! means.
 
 pub mod admit;
+mod dead_letters;
 mod grpc;
 mod inbound;
 mod lane;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::admit::Paces;
+pub use self::dead_letters::Retried;
 pub use self::grpc::Service;
 use self::lane::Entrance;
 use self::outbound::Deliveries;

@@ -338,6 +338,7 @@ impl Session {
         let request = Request::Post(Post {
             room: room.as_str().to_owned(),
             text,
+            dead_letter: None,
         });
         let sent = self
             .gateway

@@ -46,6 +46,7 @@ impl Gateway {
             let post = Request::Post(Post {
                 room: room.as_str().to_owned(),
                 text,
+                dead_letter: None,
             });
             let sent = self
                 .entrance

@@ -11,9 +11,11 @@ use ulid::Ulid;
 use super::Config;
 use super::admission::{self, Admitted, Used};
 use super::body::shown;
-use super::chain::{Chain, Judged};
+use super::chain::Chain;
 use super::command::{Parsed, parse};
+use super::dead_letter;
 use super::effects::{self, By};
+use super::judged::{Judged, Silent, Stopped};
 use super::requests;
 use super::scope::{At, Scope};
 use super::segment::{Draft, Item, Planned};
@@ -201,6 +203,7 @@ impl Attempt {
                         room_name: room.name,
                         text: post.text,
                         time_ms,
+                        dead_letter: post.dead_letter,
                     };
                     return admission::message(fold, view, item, config.message_bytes);
                 }
@@ -212,6 +215,7 @@ impl Attempt {
                 }
                 Some(Request::Detach(request)) => requests::detach(request),
                 Some(Request::RunStarted(request)) => requests::run_started(request),
+                Some(Request::ClearDeadLetters(seen)) => dead_letter::cleared(seen),
                 None => Draft::only(Verdict::Refused, "this host does not know the request"),
             };
             Ok(Admitted::Decided(draft))
@@ -235,8 +239,9 @@ impl Attempt {
         let places: Vec<usize> = items.iter().map(|(index, _)| *index).collect();
         let items: Vec<Item> = items.into_iter().map(|(_, item)| item).collect();
         let drafts = self.decide(&items)?;
-        for (item, (place, mut draft)) in places.into_iter().zip(drafts).enumerate() {
-            let remembered = self.scope.take_changes(item);
+        let decided = places.into_iter().zip(items).zip(drafts);
+        for (number, ((place, item), mut draft)) in decided.enumerate() {
+            let remembered = self.scope.take_changes(number);
             draft.planned.extend(
                 remembered
                     .into_iter()
@@ -244,13 +249,14 @@ impl Attempt {
             );
             if let Some(slot) = slots.get_mut(place) {
                 slot.draft = Some(draft);
+                slot.item = Some(item);
             }
         }
         self.scope.end_segment();
         for slot in slots.drain(..) {
             let cause = Cause::Ingress(slot.cause);
             let draft = slot.draft.unwrap_or_default();
-            self.conclude(cause, slot.time_ms, draft, decisions)?;
+            self.conclude(cause, slot.time_ms, draft, slot.item.as_ref(), decisions)?;
         }
         self.chain.refresh();
         Ok(())
@@ -372,11 +378,13 @@ impl Attempt {
                 )
             }
             Ok(Err(usage)) => Ok(Draft::withheld(item, usage, plugin)),
-            Err(failure) => {
-                let reason = super::chain::withheld_by_failure(&plugin);
+            Err(silent) => {
+                let reason = silent.words(&plugin);
                 // There is nothing to let pass: a command that failed did nothing, and its sender is told.
                 let mut draft = Draft::withheld(item, reason, plugin);
-                draft.failures.push(*failure);
+                if let Silent::Failed(failure) = silent {
+                    draft.failures.push(*failure);
+                }
                 Ok(draft)
             }
         }
@@ -417,7 +425,7 @@ fn message(item: &Item) -> Message {
     }
 }
 
-fn stopped_draft(item: &Item, stopped: super::chain::Stopped, failures: Vec<Failure>) -> Draft {
+fn stopped_draft(item: &Item, stopped: Stopped, failures: Vec<Failure>) -> Draft {
     let mut draft = match stopped.reason {
         Some(reason) => Draft::withheld(item, reason, stopped.plugin),
         None => Draft {

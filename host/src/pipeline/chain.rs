@@ -1,18 +1,22 @@
 //! The chain: the plugins in force, as one partition runs them.
 //!
 //! Batches go through plugin by plugin. Where a batch fails, its messages run again one at a time on fresh instances,
-//! so that only the guilty one meets the failure policy. Knows plugins and segments' indices; does not know records.
+//! so that only the guilty one meets the failure policy. A plugin in quarantine is not called, and its policy decides.
+//! Knows plugins and segments' indices; does not know records.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::judged::{Judged, Silent, Stopped};
 use super::scope::{At, Scope};
 use crate::plugin::{
-    Blame, Effect, Fault, FormatItem, Instance, Message, Plugin, PluginSet, Policy, Roles, Run,
-    TextBody, Timer, Verdict,
+    Blame, Effect, Fault, FormatItem, Instance, Message, Meter, Plugin, PluginSet, Policy, Roles,
+    Run, TextBody, Timer, Verdict,
 };
 use crate::proto::log::v1::Failure;
 
@@ -20,6 +24,7 @@ use crate::proto::log::v1::Failure;
 struct Link {
     plugin: Arc<dyn Plugin>,
     instance: Option<Box<dyn Instance>>,
+    meter: Meter,
 }
 
 /// See the module.
@@ -31,26 +36,6 @@ pub struct Chain {
     commands: BTreeMap<String, usize>,
     scope: Arc<Scope>,
     batch: usize,
-}
-
-/// What a judging role made of a message.
-#[derive(Debug, Default)]
-pub struct Judged {
-    /// None: it passes.
-    pub stopped: Option<Stopped>,
-    /// The revised text, where it was revised.
-    pub text: Option<String>,
-    /// Who failed at it.
-    pub failures: Vec<Failure>,
-}
-
-/// A message that does not pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stopped {
-    /// None: in silence.
-    pub reason: Option<String>,
-    /// Whose decision.
-    pub plugin: String,
 }
 
 impl Chain {
@@ -81,10 +66,12 @@ impl Chain {
                 let kept = old
                     .iter_mut()
                     .find(|link| Arc::ptr_eq(&link.plugin, plugin))
-                    .and_then(|link| link.instance.take());
+                    .map(|link| (link.instance.take(), std::mem::take(&mut link.meter)));
+                let (instance, meter) = kept.unwrap_or_default();
                 Link {
                     plugin: plugin.clone(),
-                    instance: kept,
+                    instance,
+                    meter,
                 }
             })
             .collect();
@@ -195,7 +182,7 @@ impl Chain {
         let mut judged: Vec<Judged> = items.iter().map(|_| Judged::default()).collect();
         for index in self.with_role(|roles| roles.formatting) {
             let alive = alive(&judged);
-            let answers: Vec<Result<Option<Vec<Run>>, Box<Failure>>> = self.run_batches(
+            let answers: Vec<Result<Option<Vec<Run>>, Silent>> = self.run_batches(
                 index,
                 "formatting",
                 &alive,
@@ -210,9 +197,9 @@ impl Chain {
                 match answer {
                     Ok(Some(runs)) => body.body = TextBody::Styled(runs),
                     Ok(None) => {}
-                    Err(failure) => {
-                        let plugin = failure.plugin.clone();
-                        self.settle(index, slot, plugin, Err(failure), false);
+                    Err(silent) => {
+                        let plugin = self.name(index);
+                        self.settle(index, slot, plugin, Err(silent), false);
                     }
                 }
             }
@@ -223,7 +210,7 @@ impl Chain {
     /// Runs a command. The inner error is usage text.
     ///
     /// # Errors
-    /// The failure, where the plugin failed twice.
+    /// Why it does nothing: it failed, or is in quarantine.
     pub fn command(
         &mut self,
         link: usize,
@@ -231,7 +218,7 @@ impl Chain {
         arguments: &str,
         at: At,
         by: &Message,
-    ) -> Result<Result<Vec<Effect>, String>, Box<Failure>> {
+    ) -> Result<Result<Vec<Effect>, String>, Silent> {
         self.once(link, "commands", at, |instance| {
             instance.run(name, arguments, by)
         })
@@ -243,7 +230,7 @@ impl Chain {
         plugin: &str,
         at: At,
         due: &Timer,
-    ) -> Option<Result<Vec<Effect>, Box<Failure>>> {
+    ) -> Option<Result<Vec<Effect>, Silent>> {
         let link = self.links.iter().position(|link| {
             let manifest = link.plugin.manifest();
             manifest.name == plugin && manifest.roles.timers
@@ -276,7 +263,7 @@ impl Chain {
         link: usize,
         slot: &mut Judged,
         plugin: String,
-        answer: Result<Verdict, Box<Failure>>,
+        answer: Result<Verdict, Silent>,
         judging: bool,
     ) -> Option<Verdict> {
         match answer {
@@ -296,14 +283,16 @@ impl Chain {
                 });
                 None
             }
-            Err(failure) => {
+            Err(silent) => {
                 if self.policy(link, judging) == Policy::Withhold {
                     slot.stopped = Some(Stopped {
-                        reason: Some(withheld_by_failure(&plugin)),
+                        reason: Some(silent.words(&plugin)),
                         plugin,
                     });
                 }
-                slot.failures.push(*failure);
+                if let Silent::Failed(failure) = silent {
+                    slot.failures.push(*failure);
+                }
                 None
             }
         }
@@ -318,7 +307,7 @@ impl Chain {
         ats: &[At],
         items: &[I],
         call: impl Fn(&mut dyn Instance, &[I]) -> Result<Vec<A>, Fault>,
-    ) -> Vec<Result<A, Box<Failure>>> {
+    ) -> Vec<Result<A, Silent>> {
         let wanted = self
             .links
             .get(link)
@@ -329,6 +318,10 @@ impl Chain {
         };
         let mut answers = Vec::with_capacity(alive.len());
         for chunk in alive.chunks(size) {
+            if let Some(left) = self.quarantined(link) {
+                answers.extend(chunk.iter().map(|_| Err(Silent::Quarantined(left))));
+                continue;
+            }
             let at: Vec<At> = chunk.iter().filter_map(|i| ats.get(*i).copied()).collect();
             let batch: Vec<I> = chunk
                 .iter()
@@ -347,6 +340,11 @@ impl Chain {
                 Err(_) => {}
             }
             for (at, item) in at.into_iter().zip(&batch) {
+                // It may have failed once too often within this very batch.
+                if let Some(left) = self.quarantined(link) {
+                    answers.push(Err(Silent::Quarantined(left)));
+                    continue;
+                }
                 let one = std::slice::from_ref(item);
                 let answer = self
                     .call(link, vec![at], |instance| call(instance, one))
@@ -369,7 +367,10 @@ impl Chain {
         role: &'static str,
         at: At,
         call: impl Fn(&mut dyn Instance) -> Result<A, Fault>,
-    ) -> Result<A, Box<Failure>> {
+    ) -> Result<A, Silent> {
+        if let Some(left) = self.quarantined(link) {
+            return Err(Silent::Quarantined(left));
+        }
         self.call(link, vec![at], &call)
             .map_err(|fault| self.failure(link, role, &fault))
     }
@@ -385,22 +386,34 @@ impl Chain {
         let Some(link) = self.links.get_mut(link) else {
             return Err(fault(Blame::Host, "the plugin is gone"));
         };
-        let mut instance = match link.instance.take() {
-            Some(instance) => instance,
-            None => link.plugin.instance(scope.clone())?,
+        let began = Instant::now();
+        let warm = match link.instance.take() {
+            Some(instance) => Ok(instance),
+            None => link.plugin.instance(scope.clone()),
         };
-        scope.begin(at);
-        let answer = call(instance.as_mut());
-        if answer.is_ok() {
-            scope.keep();
-            link.instance = Some(instance);
-        } else {
-            scope.drop_call();
+        let answer = warm.and_then(|mut instance| {
+            scope.begin(at);
+            let answer = call(instance.as_mut());
+            if answer.is_ok() {
+                scope.keep();
+                link.instance = Some(instance);
+            } else {
+                scope.drop_call();
+            }
+            answer
+        });
+        if let Some(standing) = link.plugin.standing() {
+            standing.called(&mut link.meter, began);
         }
         answer
     }
 
-    fn failure(&self, link: usize, role: &'static str, fault: &Fault) -> Box<Failure> {
+    /// How long a plugin is not to be called yet.
+    fn quarantined(&self, link: usize) -> Option<Duration> {
+        self.links.get(link)?.plugin.standing()?.quarantined()
+    }
+
+    fn failure(&self, link: usize, role: &'static str, fault: &Fault) -> Silent {
         let judging = matches!(role, "moderation" | "review");
         let policy = self.policy(link, judging);
         let (plugin, version) = self.links.get(link).map_or_else(Default::default, |l| {
@@ -409,7 +422,10 @@ impl Chain {
         });
         warn!(%plugin, %version, role, blame = %fault.blame, detail = %fault.detail, "plugin failed");
         debug!(%plugin, last_words = %fault.last_words, "plugin failed");
-        Box::new(Failure {
+        if let Some(standing) = self.links.get(link).and_then(|l| l.plugin.standing()) {
+            standing.failed(fault.blame);
+        }
+        Silent::Failed(Box::new(Failure {
             plugin,
             version,
             role: role.into(),
@@ -420,13 +436,8 @@ impl Chain {
                 Policy::Withhold => "withhold",
             }
             .into(),
-        })
+        }))
     }
-}
-
-/// What a sender reads when a failing plugin withholds.
-pub fn withheld_by_failure(plugin: &str) -> String {
-    format!("the plugin `{plugin}` failed; try again later")
 }
 
 fn alive(judged: &[Judged]) -> Vec<usize> {

@@ -3,7 +3,8 @@
 use prost::Message as _;
 
 use super::attempt::{Attempt, Decisions, ulid};
-use super::segment::{Draft, Planned};
+use super::dead_letter;
+use super::segment::{Draft, Item, Planned};
 use crate::proto::log::v1::{
     self as log, Failure, Verdict, change, outcome::Cause, record::Record,
 };
@@ -17,17 +18,19 @@ use crate::state::view::View;
 const OUTCOME_BYTES: usize = 512 * 1024;
 
 impl Attempt {
-    /// Gives out the numbers, records the outcome, and moves the overlay on by it.
+    /// Gives out the numbers, records the outcome, and moves the overlay on by it. `item` is the message that went through
+    /// the plugins, where it is about one.
     pub(super) fn conclude(
         &mut self,
         cause: Cause,
         time_ms: u64,
         draft: Draft,
+        item: Option<&Item>,
         decisions: &mut Decisions,
     ) -> Result<(), FoldError> {
-        let mut outcome = self.outcome(cause, time_ms, draft)?;
+        let mut outcome = self.outcome(cause, time_ms, draft, item)?;
         if outcome.encoded_len() > OUTCOME_BYTES {
-            outcome = self.too_large(outcome)?;
+            outcome = self.too_large(outcome, item)?;
         }
         let record = log::Record {
             version: ENCODING,
@@ -47,6 +50,7 @@ impl Attempt {
         cause: Cause,
         time_ms: u64,
         draft: Draft,
+        item: Option<&Item>,
     ) -> Result<log::Outcome, StoreError> {
         let state = self.fold.state();
         let id = match &cause {
@@ -90,7 +94,7 @@ impl Attempt {
             };
             changes.push(change);
         }
-        Ok(log::Outcome {
+        let mut outcome = log::Outcome {
             generation: state.generation,
             nonce: state.nonce.clone(),
             step: state.step + 1,
@@ -101,11 +105,19 @@ impl Attempt {
             plugin: draft.plugin,
             changes,
             failures: draft.failures,
-        })
+        };
+        if let Some(item) = item {
+            dead_letter::add(&mut outcome, item, state);
+        }
+        Ok(outcome)
     }
 
     /// What stands for an outcome that would be too large: nothing happens but that its failure is on record.
-    fn too_large(&self, outcome: log::Outcome) -> Result<log::Outcome, StoreError> {
+    fn too_large(
+        &self,
+        outcome: log::Outcome,
+        item: Option<&Item>,
+    ) -> Result<log::Outcome, StoreError> {
         let bytes = outcome.encoded_len();
         tracing::warn!(plugin = %outcome.plugin, bytes, "an outcome would be too large; withheld");
         let mut draft = Draft::only(
@@ -123,7 +135,7 @@ impl Attempt {
         let cause = outcome
             .cause
             .unwrap_or(Cause::Timer(log::TimerCause::default()));
-        self.outcome(cause, outcome.time_ms, draft)
+        self.outcome(cause, outcome.time_ms, draft, item)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::admission::FRUITLESS_CLAIMS;
 use super::attempt::{Attempt, Decisions};
 use super::effects::{self, By};
+use super::judged::Silent;
 use super::scope::At;
 use super::segment::{Draft, Item, Planned};
 use crate::plugin::Timer;
@@ -56,6 +57,7 @@ impl Attempt {
             room_name: room.name,
             text: String::new(),
             time_ms,
+            dead_letter: None,
         };
         let timer = Timer {
             key: due.key.clone(),
@@ -82,7 +84,8 @@ impl Attempt {
                     effects,
                 )?
             }
-            Some(Some(Err(failure))) => {
+            Some(Some(Err(Silent::Quarantined(left)))) => later(&due, &state, time_ms, left),
+            Some(Some(Err(Silent::Failed(failure)))) => {
                 let mut draft = Draft::only(Verdict::Handled, "its plugin failed");
                 draft.failures.push(*failure);
                 draft
@@ -101,7 +104,7 @@ impl Attempt {
             key: due.key,
             due_ms: due.due_ms,
         });
-        self.conclude(cause, time_ms, draft, decisions)
+        self.conclude(cause, time_ms, draft, None, decisions)
     }
 }
 
@@ -117,6 +120,23 @@ fn given_up(plugin: &str) -> Draft {
         policy: "withhold".into(),
         ..log::Failure::default()
     });
+    draft
+}
+
+/// A timer whose plugin is in quarantine is set again, to when that is over: it is late, and not lost.
+fn later(due: &Due, state: &log::TimerState, now_ms: u64, left: Duration) -> Draft {
+    let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    let mut draft = Draft::only(Verdict::Handled, "its plugin is in quarantine; put off");
+    draft
+        .planned
+        .push(Planned::plain(change::Change::TimerSet(log::TimerSet {
+            plugin: due.plugin.clone(),
+            room: due.room.0,
+            key: due.key.clone(),
+            due_ms: now_ms.saturating_add(left_ms.max(1)),
+            delay_ms: state.delay_ms,
+            data: state.data.clone(),
+        })));
     draft
 }
 

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use super::body::shown;
-use super::chain::{Chain, Judged};
+use super::chain::Chain;
+use super::judged::Judged;
 use super::requests::person_named;
 use super::scope::{At, Scope};
 use super::segment::{Draft, Item, Planned};

@@ -23,6 +23,8 @@ pub struct Item {
     pub text: String,
     /// The log's time for it.
     pub time_ms: u64,
+    /// The dead letter that this sends again.
+    pub dead_letter: Option<u64>,
 }
 
 /// What is to become of a cause, before numbers are given out.

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::standing::Standing;
+
 /// What a plugin says of itself, checked against the interface's limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
@@ -360,6 +362,10 @@ pub trait Plugin: Send + Sync {
     fn manifest(&self) -> &Manifest;
     /// What its failure means in moderation and review (`true`) or in the other roles.
     fn policy(&self, judging: bool) -> Policy;
+    /// Whether it is to be called; none: it always is.
+    fn standing(&self) -> Option<&Standing> {
+        None
+    }
     /// An instance for a partition, from the spare one where there is one.
     ///
     /// # Errors

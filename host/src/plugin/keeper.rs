@@ -311,7 +311,7 @@ impl Keeper {
         };
         if self.is_ordered_out(name) {
             // Whatever is in its files.
-            return Ok(self.in_force.remove(name).is_some());
+            return Ok(self.take_out(name));
         }
         let content = self.folder.read(name).map_err(of)?;
         if let Some(watched) = self.files.get_mut(name)
@@ -330,7 +330,7 @@ impl Keeper {
             if self.loader.config.require.iter().any(|must| must == name) {
                 return Err(of(Reason::RequiredDisabled));
             }
-            return Ok(self.in_force.remove(name).is_some());
+            return Ok(self.take_out(name));
         }
         let hash = content_hash(&content.component);
         let pinned = decision.pinned.as_ref();
@@ -382,8 +382,20 @@ impl Keeper {
             own,
             missing_since: None,
         };
-        self.in_force.insert(name.into(), in_force);
+        self.put_in_force(name, in_force);
         Ok(true)
+    }
+
+    fn put_in_force(&mut self, name: &str, in_force: InForce) {
+        let standing = in_force.version.shared_standing();
+        self.loader.stats.of(name).stand(Some(standing));
+        self.in_force.insert(name.into(), in_force);
+    }
+
+    /// Answers whether it was in force.
+    fn take_out(&mut self, name: &str) -> bool {
+        self.loader.stats.of(name).stand(None);
+        self.in_force.remove(name).is_some()
     }
 
     /// Takes out what has been gone for long enough; answers whether anything was, and when to look again.
@@ -411,7 +423,7 @@ impl Keeper {
             }
         }
         for name in &removed {
-            self.in_force.remove(name);
+            self.take_out(name);
             self.good.forget(name);
             self.end_pin(name);
             self.loader.stats.of(name).removed.add(1);

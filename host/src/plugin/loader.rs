@@ -15,6 +15,7 @@ use super::guest::Guest;
 use super::limits::Limits;
 use super::load_error::{LoadError, Reason};
 use super::spares::Refills;
+use super::standing::Rule;
 use super::stats::Stats;
 use super::version::{Recipe, Version};
 use super::{manifest, probe, secrets};
@@ -116,6 +117,7 @@ impl Loader {
         Ok(Version::new(
             manifest,
             own.on_failure,
+            Rule::of(&self.config.defaults),
             recipe,
             self.stats.of(name),
             self.refills.clone(),

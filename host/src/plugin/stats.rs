@@ -1,6 +1,6 @@
-//! Counters that others read: what plugins did, how long it took, and how often they failed.
+//! Counters that others read: what plugins did, how long it took, and how often they failed; and how they stand.
 //!
-//! They belong to a name and outlive its versions. Only ever rise.
+//! They belong to a name and outlive its versions. Counters only ever rise.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::Blame;
+use super::standing::Standing;
 
 /// A number that rises.
 #[derive(Debug, Default)]
@@ -143,6 +144,8 @@ pub struct PluginStats {
     pub instances: Counter,
     /// Instances for which a spare was ready.
     pub spares: Counter,
+    // Exchanged with the version in force, and looked at by metrics and the operator.
+    standing: Mutex<Option<Arc<Standing>>>,
 }
 
 impl PluginStats {
@@ -173,6 +176,19 @@ impl PluginStats {
         .map(Counter::get)
         .iter()
         .sum()
+    }
+
+    /// How the version in force stands; none where none is.
+    pub fn standing(&self) -> Option<Arc<Standing>> {
+        self.standing.lock().clone()
+    }
+
+    /// Another version is in force from now on, or none.
+    pub(super) fn stand(&self, standing: Option<Arc<Standing>>) {
+        let before = std::mem::replace(&mut *self.standing.lock(), standing);
+        if let Some(before) = before {
+            before.end("that version serves no more");
+        }
     }
 
     /// The roles by name, in the order in which they are called.

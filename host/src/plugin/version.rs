@@ -10,6 +10,7 @@ use super::guest::Guest;
 use super::limits::Limits;
 use super::measured::Measured;
 use super::spares::Refills;
+use super::standing::{Rule, Standing};
 use super::stats::PluginStats;
 use super::{Blame, Calls, Fault, Instance, Manifest, Plugin, Policy};
 
@@ -47,6 +48,7 @@ impl Recipe {
 pub(super) struct Version {
     manifest: Manifest,
     on_failure: Option<Policy>,
+    standing: Arc<Standing>,
     stock: Arc<Stock>,
     refills: Refills,
 }
@@ -75,6 +77,7 @@ impl Version {
     pub(super) fn new(
         manifest: Manifest,
         on_failure: Option<Policy>,
+        rule: Rule,
         recipe: Recipe,
         stats: Arc<PluginStats>,
         refills: Refills,
@@ -85,12 +88,19 @@ impl Version {
             spares: Mutex::default(),
         });
         refills.ask(&stock);
+        let standing = Standing::new(&manifest.name, &manifest.version, rule);
         Self {
             manifest,
             on_failure,
+            standing: Arc::new(standing),
             stock,
             refills,
         }
+    }
+
+    /// Its standing, to be seen and ended under the plugin's name.
+    pub(super) fn shared_standing(&self) -> Arc<Standing> {
+        self.standing.clone()
     }
 }
 
@@ -106,6 +116,10 @@ impl Plugin for Version {
             Policy::Allow
         };
         self.on_failure.unwrap_or(default)
+    }
+
+    fn standing(&self) -> Option<&Standing> {
+        Some(&self.standing)
     }
 
     fn instance(&self, calls: Arc<dyn Calls>) -> Result<Box<dyn Instance>, Fault> {

@@ -4,6 +4,7 @@
 
 pub mod channel;
 pub mod cursor;
+mod dead_letters;
 pub mod history;
 mod rebuild;
 pub mod ring;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use self::channel::{Channel, Source};
+pub use self::dead_letters::LetterId;
 pub use self::tail::{Tail, TailObserver};
 use self::waiting::Waiting;
 use crate::pipeline::Directory;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::dead_letters;
 use super::frame::framed;
 use super::ids::{Partition, PersonId, RoomId, Sequence};
 use super::keys;
@@ -72,6 +73,15 @@ pub fn apply_all(
                 remove_timer(view, timer.room, &timer.plugin, &timer.key)?;
             }
             change::Change::PluginState(entry) => plugin_state(view, entry)?,
+            change::Change::DeadLetter(letter) => {
+                dead_letters::add(view, partition, state, &letter)
+            }
+            change::Change::DeadLetterRetried(retried) => {
+                dead_letters::retried(view, partition, retried)?;
+            }
+            change::Change::DeadLettersCleared(seen) => {
+                dead_letters::clear(view, partition, &seen)?;
+            }
         }
     }
     Ok(made)

@@ -18,7 +18,7 @@ use super::store::{Batch, Direction, Entries, Snapshot, Store, StoreError};
 
 /// The format of keys and values, as `state` writes them. Raise it with every change: a store of another format is made
 /// again from the logs.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Memory for reading.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -301,7 +301,8 @@ mod tests {
 
     #[test]
     fn a_store_of_another_format_is_thrown_away() {
-        for format in [Some("0"), Some("2"), Some("one"), None] {
+        let newer = (FORMAT + 1).to_string();
+        for format in [Some("0"), Some(newer.as_str()), Some("one"), None] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("store");
             let store = DiskStore::open(&path).unwrap();

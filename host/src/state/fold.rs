@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use ulid::Ulid;
 
 use super::change::{self, Made};
+use super::dead_letters;
 use super::expiry;
 use super::ids::{Generation, Offset, Partition, Sequence, Step};
 use super::keys::{self, Key, Tag};
@@ -247,6 +248,10 @@ impl Fold {
         self.state.fruitless_claims = 0;
         self.state.time_ms = self.state.time_ms.max(outcome.time_ms);
 
+        // First, for what it caused may set it again.
+        if let Some(Cause::Timer(timer)) = &outcome.cause {
+            change::remove_timer(view, timer.room, &timer.plugin, &timer.key)?;
+        }
         let made = change::apply_all(view, self.partition, &mut self.state, outcome.changes)?;
         if !made.kept.is_empty() {
             let kept = log::Kept {
@@ -264,15 +269,9 @@ impl Fold {
             repeats: None,
         };
         let mut id = None;
-        match outcome.cause {
-            Some(Cause::Ingress(cause)) => {
-                id = ulid(&cause.id);
-                self.answered(view, &cause, &mut answer)?;
-            }
-            Some(Cause::Timer(timer)) => {
-                change::remove_timer(view, timer.room, &timer.plugin, &timer.key)?;
-            }
-            None => {}
+        if let Some(Cause::Ingress(cause)) = outcome.cause {
+            id = ulid(&cause.id);
+            self.answered(view, &cause, &mut answer)?;
         }
         expiry::expire(view, self.partition, &mut self.state)?;
         Ok(Folded::Decided(Decided { id, answer, made }))
@@ -356,6 +355,7 @@ impl Fold {
             return Ok(Folded::Dropped);
         }
         expiry::forget(view, self.partition, Offset(floor.outcomes))?;
+        dead_letters::forget(view, self.partition, Offset(floor.ingress))?;
         self.state.floor_outcomes = floor.outcomes;
         self.state.floor_ingress = floor.ingress;
         self.state.time_ms = self.state.time_ms.max(floor.time_ms);

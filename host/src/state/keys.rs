@@ -48,6 +48,8 @@ pub enum Tag {
     Private = 33,
     /// What each outcome put into the history.
     Kept = 34,
+    /// Messages at which plugins failed.
+    DeadLetter = 35,
 }
 
 /// The first tag that is history and not state.
@@ -141,6 +143,12 @@ pub fn private(partition: Partition, person: PersonId, number: Sequence) -> Vec<
 #[must_use]
 pub fn kept(partition: Partition, offset: Offset) -> Vec<u8> {
     Key::of(partition, Tag::Kept).number(offset.0).end()
+}
+
+/// A dead letter.
+#[must_use]
+pub fn dead_letter(partition: Partition, number: u64) -> Vec<u8> {
+    Key::of(partition, Tag::DeadLetter).number(number).end()
 }
 
 /// A lane.

@@ -3,6 +3,7 @@
 //! Journal, pipeline and rooms stand on it; it knows none of them.
 
 pub mod change;
+mod dead_letters;
 pub mod disk;
 pub mod expiry;
 pub mod fold;

@@ -10,8 +10,8 @@ use super::ids::{Offset, Partition};
 use super::memory::MemoryStore;
 use super::view::View;
 use crate::proto::log::v1::{
-    Change, Claim, IngressCause, LaneState, Outcome, Record, RoomCreated, RoomState, Verdict,
-    change, outcome::Cause, record,
+    Change, Claim, ClearDeadLetters, DeadLetter, DeadLetterRetried, IngressCause, LaneState,
+    Outcome, Record, RoomCreated, RoomState, Verdict, change, outcome::Cause, record,
 };
 use crate::proto::v1;
 
@@ -190,6 +190,111 @@ fn a_floor_forgets_the_events_below_it() {
     };
     let folded = log.add(record::Record::Floor(past_the_end)).unwrap();
     assert!(matches!(folded, Folded::Dropped), "{folded:?}");
+}
+
+#[test]
+fn a_timer_that_sets_itself_again_is_set() {
+    let mut log = Log::new();
+    log.claim(1, b"n");
+    let timer = |due_ms| {
+        change::Change::TimerSet(crate::proto::log::v1::TimerSet {
+            plugin: "remind".into(),
+            room: P.id(1),
+            key: "tea".into(),
+            due_ms,
+            ..Default::default()
+        })
+    };
+    let mut sets = outcome(1, b"n", 1);
+    sets.changes.push(Change::from(timer(5_000)));
+    assert!(log.outcome(sets));
+    let mut fires = outcome(1, b"n", 2);
+    fires.cause = Some(Cause::Timer(crate::proto::log::v1::TimerCause {
+        plugin: "remind".into(),
+        room: P.id(1),
+        key: "tea".into(),
+        due_ms: 5_000,
+    }));
+    fires.changes.push(Change::from(timer(10_000)));
+    assert!(log.outcome(fires));
+    let due = super::keys::Key::of(P, super::keys::Tag::TimerDue).end();
+    let due = log.view.prefixed(&due, 10).unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(super::keys::number_at(&due[0].0, super::keys::HEAD), 10_000);
+}
+
+fn letter(number: u64) -> change::Change {
+    change::Change::DeadLetter(DeadLetter {
+        number,
+        // As in `outcome`: offsets and steps are one.
+        offset: number,
+        ..DeadLetter::default()
+    })
+}
+
+/// With one outcome for each of these letters, from 1 on.
+fn with_letters(letters: u64) -> Log {
+    let mut log = Log::new();
+    log.claim(1, b"n");
+    for step in 1..=letters {
+        let mut outcome = outcome(1, b"n", step);
+        outcome.changes.push(Change::from(letter(step)));
+        assert!(log.outcome(outcome));
+    }
+    log
+}
+
+fn letters(log: &Log) -> Vec<u64> {
+    let index = super::keys::Key::of(P, super::keys::Tag::DeadLetter).end();
+    let entries = log.view.prefixed(&index, usize::MAX).unwrap();
+    let decoded = entries.into_iter().map(|(_, v)| DeadLetter::decode(v));
+    decoded.map(|letter| letter.unwrap().number).collect()
+}
+
+#[test]
+fn the_newest_thousand_dead_letters_are_kept() {
+    let log = with_letters(1_003);
+    let kept = letters(&log);
+    assert_eq!((kept.len(), kept[0], kept[999]), (1_000, 4, 1_003));
+    assert_eq!(log.fold.state().dead_letters, 1_003);
+}
+
+#[test]
+fn dead_letters_go_with_the_floor_and_when_they_were_seen() {
+    let mut log = with_letters(6);
+    let floor = crate::proto::log::v1::Floor {
+        generation: 1,
+        nonce: Bytes::from_static(b"n"),
+        outcomes: 3,
+        ingress: 3,
+        ..Default::default()
+    };
+    log.add(record::Record::Floor(floor)).unwrap();
+    assert_eq!(letters(&log), [3, 4, 5, 6]);
+    let mut seen = outcome(1, b"n", 7);
+    let up_to = change::Change::DeadLettersCleared(ClearDeadLetters { up_to: 5 });
+    seen.changes.push(Change::from(up_to));
+    assert!(log.outcome(seen));
+    assert_eq!(letters(&log), [6]);
+}
+
+#[test]
+fn a_dead_letter_that_was_sent_again_is_marked_and_one_that_is_gone_stays_gone() {
+    let mut log = with_letters(2);
+    let mut retried = outcome(1, b"n", 3);
+    for number in [2, 77] {
+        let change = change::Change::DeadLetterRetried(DeadLetterRetried {
+            number,
+            verdict: Verdict::Delivered.into(),
+            ..DeadLetterRetried::default()
+        });
+        retried.changes.push(Change::from(change));
+    }
+    assert!(log.outcome(retried));
+    let key = super::keys::dead_letter(P, 2);
+    let letter: DeadLetter = log.view.read(&key).unwrap().unwrap();
+    assert_eq!(letter.retried.unwrap().verdict(), Verdict::Delivered);
+    assert_eq!(letters(&log), [1, 2]);
 }
 
 #[test]

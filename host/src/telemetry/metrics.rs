@@ -44,6 +44,8 @@ pub struct Metrics {
     pub journal_bytes: Gauge,
     /// Bytes of the store on this machine.
     pub store_bytes: Gauge,
+    /// Messages at which plugins failed.
+    pub dead_letters: Counter,
     refused: Family<Label<&'static str>, Counter>,
     outcomes: Family<Label<&'static str>, Counter>,
     lag: Family<Label<u32>, Gauge>,
@@ -51,6 +53,7 @@ pub struct Metrics {
     plugin_seconds: Family<PluginLabels, Seconds>,
     plugin_failures: Family<PluginLabels, Counter>,
     plugin_reloads: Family<PluginLabels, Counter>,
+    plugin_quarantined: Family<Label<String>, Gauge>,
     registry: Arc<Registry>,
 }
 
@@ -120,6 +123,7 @@ impl Metrics {
             fold_seconds: Histogram::default(),
             journal_bytes: Gauge::default(),
             store_bytes: Gauge::default(),
+            dead_letters: Counter::default(),
             refused: Family::default(),
             outcomes: Family::default(),
             lag: Family::default(),
@@ -127,6 +131,7 @@ impl Metrics {
             plugin_seconds: Family::default(),
             plugin_failures: Family::default(),
             plugin_reloads: Family::default(),
+            plugin_quarantined: Family::default(),
             registry: Arc::default(),
         };
         metrics.registry = Arc::new(metrics.register());
@@ -178,6 +183,14 @@ impl Metrics {
         self.plugin_reloads.get_or_create(&labels).inc();
     }
 
+    /// Whether a plugin is in quarantine: 1 or 0.
+    pub fn quarantined(&self, plugin: &str, is: bool) {
+        let gauge = self
+            .plugin_quarantined
+            .get_or_create_owned(&[("plugin", plugin.to_owned())]);
+        gauge.set(i64::from(is));
+    }
+
     /// All numbers as OpenMetrics text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -227,6 +240,11 @@ impl Metrics {
             self.store_bytes.clone(),
         );
         all.register(
+            "dead_letters",
+            "Messages at which plugins failed",
+            self.dead_letters.clone(),
+        );
+        all.register(
             "plugin_calls",
             "Calls of plugins",
             self.plugin_calls.clone(),
@@ -245,6 +263,11 @@ impl Metrics {
             "plugin_reloads",
             "New versions of plugins",
             self.plugin_reloads.clone(),
+        );
+        all.register(
+            "plugin_quarantined",
+            "Whether a plugin is in quarantine",
+            self.plugin_quarantined.clone(),
         );
         all
     }

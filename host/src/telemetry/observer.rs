@@ -138,6 +138,8 @@ pub async fn sample(
         for (partition, lag) in &lags {
             lag.set(signed(undecided(*partition, journal.as_ref(), &rooms)));
         }
+        let dead_letters = seen.since("", "", "dead letters", rooms.dead_letters_so_far());
+        metrics.dead_letters.inc_by(dead_letters);
         seen.plugins(&metrics, &plugins);
     }
 }
@@ -159,6 +161,10 @@ struct Seen(BTreeMap<(String, &'static str, &'static str), u64>);
 impl Seen {
     fn plugins(&mut self, metrics: &Metrics, stats: &Stats) {
         for (name, plugin) in stats.plugins() {
+            // To look is also what ends a quarantine that nobody's message meets.
+            let standing = plugin.standing();
+            let quarantined = standing.is_some_and(|standing| standing.quarantined().is_some());
+            metrics.quarantined(&name, quarantined);
             let handles = metrics.plugin(&name);
             let roles = [
                 &handles.moderation,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chat_host::plugin::{
     Blame, Calls, CommandInfo, Effect, Fault, FormatItem, Instance, Manifest, Message, Plugin,
-    Policy, Roles, Run, Style, Target, TextBody, Timer, Verdict,
+    Policy, Roles, Rule, Run, Standing, Style, Target, TextBody, Timer, Verdict,
 };
 use chat_plugin as sdk;
 use sdk::native::{Failure, Host, NativePlugin, with_host};
@@ -30,13 +30,21 @@ pub struct Native {
     clock: Clock,
     /// Where the random numbers have got to; one sequence for all instances of this plugin.
     random: Arc<Mutex<u64>>,
+    standing: Standing,
 }
 
 impl Native {
     pub fn new(make: Make, settings: &str, clock: Clock, seed: u64) -> Self {
         let plugin = make();
+        let manifest = manifest(plugin.describe(), plugin.roles());
+        let rule = Rule {
+            failures: 5,
+            within: Duration::from_secs(60),
+            percent: 20,
+        };
         Self {
-            manifest: manifest(plugin.describe(), plugin.roles()),
+            standing: Standing::new(&manifest.name, &manifest.version, rule),
+            manifest,
             make,
             settings: settings.into(),
             clock,
@@ -56,6 +64,10 @@ impl Plugin for Native {
         } else {
             Policy::Allow
         }
+    }
+
+    fn standing(&self) -> Option<&Standing> {
+        Some(&self.standing)
     }
 
     fn instance(&self, calls: Arc<dyn Calls>) -> Result<Box<dyn Instance>, Fault> {

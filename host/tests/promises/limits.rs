@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 
 use super::client::{Session, client, code, frame, send};
 use super::plugin_support::hostile;
-use super::server::{Home, PATIENCE, Server};
+use super::server::{Home, NO_QUARANTINE, PATIENCE, Server};
 
 async fn server(limits: &str) -> (Home, Server) {
     let settings = format!("partitions = 1\n[limits]\n{limits}\n");
@@ -330,7 +330,7 @@ async fn sends_in_flight_are_bounded_and_none_is_refused() {
     let mut most_seen = Vec::new();
     for bound in [3, 256] {
         let settings = format!(
-            "[limits]\nsends_in_flight = {bound}\nsends_per_second = 1000\nsend_burst = 1000\n"
+            "[limits]\nsends_in_flight = {bound}\nsends_per_second = 1000\nsend_burst = 1000\n{NO_QUARANTINE}"
         );
         let home = Home::new(&settings).flag("--memory");
         let folder = home.path("plugins");

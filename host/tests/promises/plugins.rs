@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::client::{Session, text};
 use super::plugin_support::hostile;
-use super::server::{Home, ROOMY, Server};
+use super::server::{Home, NO_QUARANTINE, ROOMY, Server};
 
 /// What it does in every role that sees the text.
 const DEEDS: [&str; 14] = [
@@ -27,7 +27,7 @@ const DEEDS: [&str; 14] = [
 ];
 
 async fn server(policy: &str) -> (Home, Server) {
-    let settings = format!("{ROOMY}[plugins.hostile]\non-failure = \"{policy}\"\n");
+    let settings = format!("{ROOMY}{NO_QUARANTINE}[plugins.hostile]\non-failure = \"{policy}\"\n");
     let home = Home::new(&settings);
     let folder = home.path("plugins");
     std::fs::create_dir(&folder).unwrap();

@@ -24,6 +24,13 @@ send_burst = 1000000
 name_hold_seconds = 600
 ";
 
+/// A plugin is called however often it fails: for tests of each failure.
+pub const NO_QUARANTINE: &str = "\
+[plugin]
+quarantine_failures = 0
+quarantine_percent = 0
+";
+
 /// A folder with a server's data, settings and log.
 pub struct Home {
     dir: TempDir,

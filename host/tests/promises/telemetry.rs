@@ -11,12 +11,13 @@ use tokio::time::{Instant, timeout};
 use super::client::{Session, client, frame, send};
 use super::plugin_support::{hostile, patched};
 use super::raw;
-use super::server::{Home, PATIENCE, ROOMY, Server, until};
+use super::server::{Home, NO_QUARANTINE, PATIENCE, ROOMY, Server, until};
 
 /// A home with the hostile plugin; what it fails at passes, so that each role has its turn.
 fn home(more: &str) -> Home {
-    let settings =
-        format!("partitions = 1\n{more}\n{ROOMY}[plugins.hostile]\non-failure = \"allow\"\n");
+    let settings = format!(
+        "partitions = 1\n{more}\n{ROOMY}{NO_QUARANTINE}[plugins.hostile]\non-failure = \"allow\"\n"
+    );
     let home = Home::new(&settings);
     let folder = home.path("plugins");
     std::fs::create_dir(&folder).unwrap();
@@ -158,7 +159,10 @@ async fn the_numbers_of_a_serving_host_move_with_what_it_does() {
     let calls = "chat_plugin_calls_total{plugin=\"hostile\",role=\"moderation\"}";
     let failures = "chat_plugin_failures_total{plugin=\"hostile\",blame=\"trap\"}";
     let after = scraped(address, "the traffic shows", |scrape| {
-        scrape.get(failures) > 0.0 && scrape.get(calls) >= 6.0 && scrape.get("chat_rooms") > 0.0
+        scrape.get(failures) > 0.0
+            && scrape.get(calls) >= 6.0
+            && scrape.get("chat_rooms") > 0.0
+            && scrape.get("chat_dead_letters_total") == 1.0
     })
     .await;
     assert_numbers(

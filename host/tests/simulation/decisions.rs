@@ -29,6 +29,7 @@ mod helper {
                 .command("mute", "PERSON", "Mutes for a minute")
                 .command("unmute", "PERSON", "Takes it back")
                 .command("soon", "WORD", "Says the word in a second")
+                .command("fail", "", "Panics")
         }
         fn start(_: NoSettings) -> Result<Self, String> {
             Ok(Self)
@@ -42,6 +43,7 @@ mod helper {
                 "topic" => Effect::topic(call.arguments),
                 "mute" => Effect::mute(person(), Duration::from_secs(60)),
                 "unmute" => Effect::mute(person(), Duration::ZERO),
+                "fail" => panic!("as I was told"),
                 _ => Effect::Schedule(Timer::new(call.arguments, Duration::from_secs(1))),
             }])
         }
@@ -206,6 +208,99 @@ async fn only_the_guilty_message_of_a_batch_meets_the_failure_policy() {
     let failures: Vec<usize> = outcomes.iter().map(|o| o.failures.len()).collect();
     assert_eq!(failures, [0, 0, 1, 0, 0]);
     assert_eq!(outcomes[2].failures[0].kind, "trap");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_a_plugin_fails_at_is_a_dead_letter_which_is_sent_again_once() {
+    let plugins: &Made<'_> = &[(fragile::native, "{}")];
+    let mut house = House::new(plugins, 64).await;
+    for text in ["one", "boom", "two"] {
+        house.say(7, text).await;
+    }
+    house.decide(|_| true).await;
+
+    let letters = house.rooms.dead_letters(10).unwrap();
+    let [(partition, letter)] = letters.as_slice() else {
+        panic!("{letters:#?}");
+    };
+    // The room and the first message lie before it.
+    assert_eq!((*partition, letter.number, letter.offset), (P, 1, 2));
+    assert_eq!((letter.person, letter.name.as_str()), (7, "person-7"));
+    assert_eq!(
+        (letter.room_name.as_str(), letter.text.as_str()),
+        ("lobby", "boom")
+    );
+    assert_eq!(letter.verdict(), Verdict::Withheld);
+    let failure = &letter.failures[0];
+    assert_eq!(
+        (&*failure.plugin, &*failure.role, &*failure.kind),
+        ("fragile", "moderation", "trap")
+    );
+    assert_eq!(failure.policy, "withhold");
+
+    for _ in 0..2 {
+        house.say_again(letter).await;
+    }
+    house.decide(|_| true).await;
+    let again = verdicts(&house.outcomes().await).split_off(3);
+    assert_eq!(again, [Verdict::Withheld, Verdict::Repeat]);
+    let letters = house.rooms.dead_letters(10).unwrap();
+    // It failed again: what was sent again is a letter too, and the first one says what became of it.
+    let [(_, second), (_, first)] = letters.as_slice() else {
+        panic!("{letters:#?}");
+    };
+    assert_eq!((second.number, second.offset), (2, 4));
+    let retried = first.retried.as_ref().expect("it is marked");
+    assert_eq!(retried.verdict(), Verdict::Withheld);
+    assert_eq!(retried.id, second.id);
+    assert!(second.retried.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_in_quarantine_is_not_called_and_its_policy_decides() {
+    let plugins: &Made<'_> = &[(fragile::native, "{}")];
+    let mut house = House::new(plugins, 64).await;
+    house.say(7, "before").await;
+    for _ in 0..6 {
+        house.say(7, "boom").await;
+    }
+    house.say(7, "during").await;
+    house.decide(|_| true).await;
+    let outcomes = house.outcomes().await;
+    let failed = outcomes.iter().filter(|o| !o.failures.is_empty()).count();
+    assert_eq!(failed, 5, "{outcomes:#?}");
+    let paused = "to 7: the plugin `fragile` is paused, for it failed or was slow too often; try again in 10 s";
+    assert_eq!(all_shown(&outcomes[6..]), [paused, paused]);
+    assert_eq!(house.rooms.dead_letters(100).unwrap().len(), 5);
+
+    sleep(Duration::from_secs(11)).await;
+    house.say(7, "after").await;
+    house.decide(|_| true).await;
+    // What it counted is what it was called for.
+    assert_eq!(all_shown(&house.outcomes().await[8..]), ["after #2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_of_a_plugin_in_quarantine_is_late_and_fires_once() {
+    let plugins: &Made<'_> = &[(helper::native, "{}")];
+    let mut house = House::new(plugins, 64).await;
+    house.say(7, "/soon tea").await;
+    for _ in 0..5 {
+        house.say(7, "/fail").await;
+    }
+    house.say(7, "/topic tea").await;
+    house.decide(no_timers).await;
+    let outcomes = house.outcomes().await;
+    let shown = all_shown(&outcomes);
+    let [.., topic, tea] = shown.as_slice() else {
+        panic!("{shown:#?}");
+    };
+    assert!(topic.contains("is paused"), "{shown:#?}");
+    assert_eq!(tea, "tea");
+    let put_off = outcomes.iter().filter(|o| o.reason.contains("put off"));
+    assert_eq!(put_off.count(), 1, "{outcomes:#?}");
+    let fired = outcomes.last().unwrap().time_ms - outcomes[0].time_ms;
+    assert!((10_000..13_000).contains(&fired), "{fired}");
 }
 
 #[tokio::test(start_paused = true)]

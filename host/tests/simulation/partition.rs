@@ -11,7 +11,7 @@ use chat_host::pipeline::{self, Owner, Surroundings};
 use chat_host::plugin::{Plugin, PluginSet};
 use chat_host::proto::log::v1::change::Change;
 use chat_host::proto::log::v1::{
-    Claim, CreateRoom, Ingress, Outcome, Post, Record, ingress::Request, record,
+    Claim, CreateRoom, DeadLetter, Ingress, Outcome, Post, Record, ingress::Request, record,
 };
 use chat_host::proto::v1::{Body, private_event, room_event};
 use chat_host::rooms::{Rooms, Tail};
@@ -116,11 +116,24 @@ impl House {
             .await;
     }
 
+    /// What the operator does with a dead letter.
+    pub async fn say_again(&mut self, letter: &DeadLetter) {
+        let request = Request::Post(Post {
+            room: letter.room_name.clone(),
+            text: letter.text.clone(),
+            dead_letter: Some(letter.number),
+        });
+        let id = format!("dead letter {P}-{}", letter.number);
+        let time_ms = EPOCH_MS + self.began.elapsed().as_millis() as u64;
+        self.ask(letter.person, time_ms, &id, request).await;
+    }
+
     /// Says something that is stamped so long after the beginning.
     pub async fn say_after(&mut self, after: Duration, person: u64, id: &str, text: &str) {
         let request = Request::Post(Post {
             room: "lobby".into(),
             text: text.into(),
+            dead_letter: None,
         });
         let time_ms = EPOCH_MS + after.as_millis() as u64;
         self.ask(person, time_ms, id, request).await;

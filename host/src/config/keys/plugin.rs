@@ -44,4 +44,28 @@ pub(super) const KEYS: &[Key] = &[
         put: |c, text| set(&mut c.plugin.batch, text),
         get: |c| c.plugin.batch.into(),
     },
+    Key {
+        name: "plugin.quarantine_failures",
+        placeholder: "N",
+        help: "Failures that put a plugin into quarantine; 0: none do",
+        rule: Rule::Number(0, 1_000),
+        put: |c, text| set(&mut c.plugin.quarantine_failures, text),
+        get: |c| c.plugin.quarantine_failures.into(),
+    },
+    Key {
+        name: "plugin.quarantine_seconds",
+        placeholder: "N",
+        help: "Seconds within which so many failures do",
+        rule: Rule::Number(1, 86_400),
+        put: |c, text| set(&mut c.plugin.quarantine_seconds, text),
+        get: |c| c.plugin.quarantine_seconds.into(),
+    },
+    Key {
+        name: "plugin.quarantine_percent",
+        placeholder: "N",
+        help: "Percent of a partition's time that put a plugin into quarantine if it takes more for 2 s; 0: none do",
+        rule: Rule::Number(0, 100),
+        put: |c, text| set(&mut c.plugin.quarantine_percent, text),
+        get: |c| c.plugin.quarantine_percent.into(),
+    },
 ];

@@ -35,7 +35,7 @@ impl Keeper {
         if let Some(watched) = self.files.get_mut(name) {
             watched.refused = broken.reason.to_string();
         }
-        self.in_force.insert(name.into(), version);
+        self.put_in_force(name, version);
         Ok(())
     }
 
@@ -110,7 +110,7 @@ impl Keeper {
             }
             loaded => loaded,
         };
-        self.in_force.insert(name.into(), loaded?);
+        self.put_in_force(name, loaded?);
         Ok(true)
     }
 
