@@ -181,6 +181,8 @@ fn the_list_tells_how_a_plugin_does() {
     assert!(status.memory_bytes > 64 * 1024, "{status:?}");
     assert!(status.p99_us >= status.p50_us, "{status:?}");
     assert_eq!(status.roles.len(), 5);
+    let refused = give(&plugins, order(Order::Release)).unwrap_err();
+    assert!(refused.contains("is not in quarantine"), "{refused}");
 }
 
 /// Three versions have served, and the operator went back to the second.

@@ -16,6 +16,8 @@ pub enum Order {
     Reload(String),
     /// Serve the version before, and pass over its file until that changes.
     Rollback(String),
+    /// End its quarantine now.
+    Release(String),
 }
 
 /// How a plugin does.
@@ -25,8 +27,10 @@ pub struct Status {
     pub name: String,
     /// What the plugin calls the version that serves; empty where none does.
     pub version: String,
-    /// `serving`, `rolled back`, `disabled` or `refused`.
+    /// `serving`, `rolled back`, `quarantined`, `disabled` or `refused`.
     pub state: String,
+    /// Why it is in quarantine, and for how long yet; empty where it is not.
+    pub quarantine: String,
     /// The names of its roles.
     pub roles: Vec<String>,
     /// Its place within a role, the smallest first.

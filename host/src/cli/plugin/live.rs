@@ -180,8 +180,12 @@ fn table(statuses: &[Status]) -> String {
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
-    for status in statuses.iter().filter(|status| !status.refused.is_empty()) {
-        text.push_str(&format!("{}: {}\n", status.name, status.refused));
+    for status in statuses {
+        for words in [&status.refused, &status.quarantine] {
+            if !words.is_empty() {
+                text.push_str(&format!("{}: {words}\n", status.name));
+            }
+        }
     }
     text
 }
@@ -192,6 +196,9 @@ fn shown(status: &Status) -> String {
     row("state", status.state.clone());
     if !status.refused.is_empty() {
         row("refused", status.refused.clone());
+    }
+    if !status.quarantine.is_empty() {
+        row("quarantine", status.quarantine.clone());
     }
     row("roles", dash(&status.roles.join(", ")));
     row("order", status.priority.to_string());

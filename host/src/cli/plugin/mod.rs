@@ -49,6 +49,8 @@ enum Command {
     Reload(live::NamedArgs),
     /// Serves the version before, until the file's content changes
     Rollback(live::NamedArgs),
+    /// Ends a plugin's quarantine now
+    Release(live::NamedArgs),
 }
 
 /// Runs the tool.
@@ -66,6 +68,7 @@ pub fn run(args: &PluginArgs) -> ExitCode {
         Command::Disable(args) => live::order(args, Order::Disable),
         Command::Reload(args) => live::order(args, Order::Reload),
         Command::Rollback(args) => live::order(args, Order::Rollback),
+        Command::Release(args) => live::order(args, Order::Release),
     }
 }
 

@@ -21,6 +21,7 @@ impl Keeper {
             Order::Disable(name) => self.enable(name, false)?,
             Order::Reload(name) => self.reload(name)?,
             Order::Rollback(name) => self.roll_back(name)?,
+            Order::Release(name) => self.release(name)?,
         }
         Ok(self.statuses())
     }
@@ -111,6 +112,15 @@ impl Keeper {
         Ok(())
     }
 
+    fn release(&self, name: &str) -> Result<(), String> {
+        self.known(name)?;
+        let standing = self.loader.stats.of(name).standing();
+        if standing.is_some_and(|standing| standing.end("the operator ended it")) {
+            return Ok(());
+        }
+        Err(format!("the plugin `{name}` is not in quarantine"))
+    }
+
     /// Tries a plugin's files at once, as they are.
     fn try_now(&mut self, name: &str) -> Result<(), String> {
         if let Some(watched) = self.files.get_mut(name) {
@@ -160,7 +170,11 @@ impl Keeper {
         let in_force = self.in_force.get(name);
         let refused = self.files.get(name).map_or("", |watched| &watched.refused);
         let pinned = self.decisions.of(name).pinned;
+        let quarantine = stats
+            .standing()
+            .and_then(|standing| standing.seen().quarantine);
         let state = match in_force {
+            Some(_) if quarantine.is_some() => "quarantined",
             Some(in_force) if pinned.is_some_and(|p| p.serves == in_force.hash) => "rolled back",
             Some(_) => "serving",
             None if refused.is_empty() => "disabled",
@@ -172,6 +186,13 @@ impl Keeper {
             name: name.to_owned(),
             version: manifest.map_or_else(String::new, |m| m.version.clone()),
             state: state.to_owned(),
+            quarantine: quarantine.map_or_else(String::new, |quarantine| {
+                format!(
+                    "{}; for {} s yet",
+                    quarantine.cause,
+                    quarantine.left.as_secs().max(1)
+                )
+            }),
             roles: manifest.map_or_else(Vec::new, |m| {
                 m.roles.names().into_iter().map(str::to_owned).collect()
             }),
