@@ -109,6 +109,8 @@ class Calc(unittest.TestCase):
                 expected = eval(text, {"Fraction": Fraction})  # of our own making, not somebody's
             except ZeroDivisionError:
                 continue
+            if isinstance(expected, float):
+                continue  # Python's // makes an int of fractions, and int / int is not exact.
             typed = text.replace("Fraction(", "").replace(",1)", "").replace("%", "mod")
             if len(typed) <= 256:
                 self.assertEqual(evaluate(tokens(typed), None), expected, f"{typed} (seed {seed})")

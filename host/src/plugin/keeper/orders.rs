@@ -177,7 +177,7 @@ impl Keeper {
             Some(_) if quarantine.is_some() => "quarantined",
             Some(in_force) if pinned.is_some_and(|p| p.serves == in_force.hash) => "rolled back",
             Some(_) => "serving",
-            None if refused.is_empty() => "disabled",
+            None if refused.is_empty() || self.is_ordered_out(name) => "disabled",
             None => "refused",
         };
         let manifest = in_force.map(|in_force| in_force.version.manifest());
