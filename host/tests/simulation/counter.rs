@@ -1,5 +1,6 @@
 //! A plugin with a memory: numbers the messages of a room, shows the number to everybody, keeps back every seventh, and
-//! says something later when asked to. So members see whether its state was lost, or changed twice.
+//! says something later when asked to. So members see whether its state was lost, or changed twice. It fails at some
+//! greetings, after it has numbered them: so dead letters are made, and it is in quarantine now and then.
 
 use std::time::Duration;
 
@@ -39,6 +40,10 @@ impl Moderation for Counter {
                 Duration::from_secs(5),
             )
             .unwrap();
+        if message.text.starts_with("*hello*") && message.text.ends_with('7') {
+            // As a panic, and without its words on stderr.
+            std::panic::resume_unwind(Box::new("I do not like sevens"));
+        }
         if number % 7 == 0 {
             Verdict::withhold(format!("kept back #{number}"))
         } else {

@@ -38,6 +38,8 @@ pub struct Replay {
     pub outcomes: Vec<Counted>,
     /// What plugins remember, by the changes that counted.
     pub plugins: BTreeMap<PluginKey, PluginValue>,
+    /// The last dead letter of each partition.
+    letters: BTreeMap<Partition, u64>,
     /// Records that did not count, and that were no outcomes.
     pub dropped: u64,
     pub claims: u64,
@@ -133,7 +135,7 @@ impl Replay {
             else {
                 continue;
             };
-            self.changes(&outcome);
+            self.changes(partition, &outcome);
             let mut counted = Counted {
                 partition,
                 cause: None,
@@ -198,13 +200,32 @@ impl Replay {
         events.insert(event.number, event);
     }
 
-    fn changes(&mut self, outcome: &Outcome) {
+    fn changes(&mut self, partition: Partition, outcome: &Outcome) {
+        let mut letters = 0;
         for change in &outcome.changes {
+            if let Some(change::Change::DeadLetter(letter)) = &change.change {
+                letters += 1;
+                let last = self.letters.entry(partition).or_default();
+                *last += 1;
+                if letter.number != *last {
+                    self.wrong.push(format!(
+                        "partition {partition}: dead letter {} is the {last}th",
+                        letter.number
+                    ));
+                }
+            }
             if let Some(change::Change::PluginState(state)) = &change.change {
                 let key = (state.room, state.plugin.clone(), state.key.clone());
                 let value = state.value.as_ref().map(|value| value.to_vec());
                 self.plugins.insert(key, (value, state.expires_ms));
             }
+        }
+        let is_message = matches!(outcome.cause, Some(Cause::Ingress(_)));
+        if letters != usize::from(is_message && !outcome.failures.is_empty()) {
+            self.wrong.push(format!(
+                "partition {partition}: {letters} dead letters of an outcome with {} failures",
+                outcome.failures.len()
+            ));
         }
     }
 }
