@@ -289,6 +289,8 @@ mod tests {
         plugin.moderation.called(Duration::from_millis(250));
         plugin.failed(Blame::RunningTime);
         metrics.reloaded("wordlist", "replaced");
+        metrics.dead_letters.inc();
+        metrics.quarantined("wordlist", true);
         metrics.append_seconds.observe(Duration::from_micros(150));
         metrics.append_seconds.observe(Duration::from_secs(60));
 
@@ -302,6 +304,8 @@ mod tests {
             "chat_plugin_seconds_total{plugin=\"word\\\"list\",role=\"moderation\"} 0.25",
             "chat_plugin_failures_total{plugin=\"word\\\"list\",blame=\"running-time\"} 1",
             "chat_plugin_reloads_total{plugin=\"wordlist\",result=\"replaced\"} 1",
+            "chat_dead_letters_total 1",
+            "chat_plugin_quarantined{plugin=\"wordlist\"} 1",
             "chat_append_seconds_bucket{le=\"0.0001\"} 0",
             "chat_append_seconds_bucket{le=\"0.00025\"} 1",
             "chat_append_seconds_bucket{le=\"10.0\"} 1",
