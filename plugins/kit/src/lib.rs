@@ -11,6 +11,9 @@
 //! chat_plugin_kit::check(env!("CARGO_MANIFEST_DIR"), "cases.toml", my_plugin::native);
 //! ```
 
+// Plugins build for the sandbox, and their cases run beside it.
+#![cfg(not(target_family = "wasm"))]
+
 mod answer;
 mod case;
 mod contract;
