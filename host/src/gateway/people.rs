@@ -84,10 +84,13 @@ pub async fn attach(gateway: &Gateway, name: &PersonName, token: &str) -> Admiss
         return Err(Refusal::new(Code::AlreadyExists, answer.reason));
     }
     // The fold is told of the answer after the store has it.
-    let state = rooms
-        .name(name)?
-        .filter(|state| state.token_hash == hash)
-        .ok_or_else(|| Refusal::unavailable("the name was lost again; try again"))?;
+    let state = rooms.name(name).map_err(Refusal::from).and_then(|state| {
+        state
+            .filter(|state| state.token_hash == hash)
+            .ok_or_else(|| Refusal::unavailable("the name was lost again; try again"))
+    });
+    // The log has it, and this session will not be there to let go of it.
+    let state = state.inspect_err(|_| detach_later(gateway, name.as_str(), session))?;
     Ok(Person {
         id: PersonId(state.person),
         name: state.name,
