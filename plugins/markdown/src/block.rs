@@ -61,7 +61,11 @@ fn quoted(text: &str) -> (Block<'_>, usize) {
         quote.push_str(said.strip_prefix(' ').unwrap_or(said));
         length += line.len();
     }
-    if quote.ends_with('\n') {
+    // By the text, not by the quote: an empty last line leaves the quote with the newline of the line before it.
+    if text
+        .get(..length)
+        .is_some_and(|lines| lines.ends_with('\n'))
+    {
         quote.pop();
         length -= 1;
     }

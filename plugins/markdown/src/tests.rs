@@ -130,6 +130,8 @@ fn quoted_lines_are_quoted() {
         ],
     );
     stays("> ");
+    // The newline between two empty quoted lines is theirs.
+    shows("a\n>\n>", [Run::text("a\n"), Run::text("\n").quote()]);
 }
 
 #[test]
