@@ -12,13 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chat_host::plugin::Verdict;
-use plugin_support::{House, Memory, component, item, message, plugin};
-
-/// How long this thread has had a processor: others compile on this machine.
-fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
+use plugin_support::{
+    House, Memory, TALK, component, item, made_up, message, plugin, processor_time,
+};
 
 fn per_call(calls: u32, mut call: impl FnMut()) -> Duration {
     for _ in 0..calls / 10 {
@@ -60,26 +56,6 @@ fn a_message_in_a_batch_costs_less_than_a_microsecond_or_so() {
     assert!(single < Duration::from_micros(50), "{single:?}");
     assert!(batch / 64 < Duration::from_micros(10), "{batch:?}");
 }
-
-/// Lines as people write them in a chat: most are short and plain, some have markup, addresses and names.
-const TALK: [&str; 16] = [
-    "hi all",
-    "did anybody see the build fail this morning?",
-    "yes, it's the new linker again :(",
-    "I pinned it to the old version for now, should be green in ten minutes",
-    "thanks @alice!",
-    "np",
-    "the write-up is at https://example.org/blog/2026/linkers.html if you want to read it",
-    "that is **really** good",
-    "안녕하세요, 오늘 회의는 몇 시에 시작하나요?",
-    "three o'clock, same room as last week",
-    "ok :thumbsup:",
-    "has someone got the numbers from the load test? I need them for the report",
-    "run `cargo bench` on your machine, it prints them at the end",
-    "it says 5.7 million deliveries a second, which I don't quite believe",
-    "believe it, I looked at the sequence numbers myself and not one of them was missing",
-    "lunch?",
-];
 
 #[test]
 fn the_three_plugins_together_cost_a_message_few_microseconds() {
@@ -126,15 +102,4 @@ fn the_three_plugins_together_cost_a_message_few_microseconds() {
     cost("a short plain message", &["a short message of some words"]);
     let talk = cost("talk", &TALK);
     assert!(talk < Duration::from_micros(30));
-}
-
-/// A word that nobody says, of up to nine letters.
-fn made_up(number: u32) -> String {
-    let letters = [b"bdfgklmn", b"aeiouyae", b"prstvxzz"];
-    (0..9)
-        .map(|place| {
-            let choice = (number.wrapping_mul(2_654_435_761) >> (place * 3)) & 7;
-            char::from(letters[place as usize % 3][choice as usize])
-        })
-        .collect()
 }

@@ -26,7 +26,9 @@ mod since;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use chain::Chain;
 pub use owner::{Owner, Surroundings};
+pub use scope::{At, Scope};
 
 use crate::state::ids::PersonId;
 

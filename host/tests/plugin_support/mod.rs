@@ -256,6 +256,24 @@ impl Calls for Memory {
 
 /// A component of very many functions, each with `additions` additions: nothing wrong with it, but long to compile.
 pub fn long_to_compile(functions: u32, additions: u32) -> Vec<u8> {
+    // times itself, plus itself
+    let addition = [0x20, 0, 0x6c, 0x20, 0, 0x6a];
+    functions_of(functions, &addition.repeat(additions as usize))
+}
+
+/// A component whose one function has so many blocks within one another.
+pub fn deeply_nested(blocks: usize) -> Vec<u8> {
+    let (begins, ends) = ([0x02, 0x40].repeat(blocks), vec![0x0b; blocks]);
+    functions_of(1, &[begins, ends].concat())
+}
+
+/// A plugin that grows a table as far as it can before anybody calls it.
+pub fn table_growth() -> Vec<u8> {
+    include_bytes!("../guests/table_growth.wasm").to_vec()
+}
+
+/// A component of so many functions `(i32) -> i32`, each of these instructions on what it is given.
+fn functions_of(functions: u32, instructions: &[u8]) -> Vec<u8> {
     fn number(mut value: u32, into: &mut Vec<u8>) {
         while value >= 0x80 {
             into.push((value & 0x7f) as u8 | 0x80);
@@ -272,9 +290,7 @@ pub fn long_to_compile(functions: u32, additions: u32) -> Vec<u8> {
     let types = [1, 0x60, 1, 0x7f, 1, 0x7f];
     let mut body = vec![0]; // No locals.
     body.extend([0x20, 0]); // local.get 0
-    for _ in 0..additions {
-        body.extend([0x20, 0, 0x6c, 0x20, 0, 0x6a]); // times itself, plus itself
-    }
+    body.extend_from_slice(instructions);
     body.push(0x0b); // end
     let (mut declared, mut bodies) = (Vec::new(), Vec::new());
     number(functions, &mut declared);
@@ -291,4 +307,41 @@ pub fn long_to_compile(functions: u32, additions: u32) -> Vec<u8> {
     let mut component = b"\0asm\x0d\0\x01\0".to_vec();
     section(1, &module, &mut component);
     component
+}
+
+/// How long this thread has had a processor: others compile on this machine.
+pub fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Lines as people write them in a chat: most are short and plain, some have markup, addresses and names.
+pub const TALK: [&str; 16] = [
+    "hi all",
+    "did anybody see the build fail this morning?",
+    "yes, it's the new linker again :(",
+    "I pinned it to the old version for now, should be green in ten minutes",
+    "thanks @alice!",
+    "np",
+    "the write-up is at https://example.org/blog/2026/linkers.html if you want to read it",
+    "that is **really** good",
+    "안녕하세요, 오늘 회의는 몇 시에 시작하나요?",
+    "three o'clock, same room as last week",
+    "ok :thumbsup:",
+    "has someone got the numbers from the load test? I need them for the report",
+    "run `cargo bench` on your machine, it prints them at the end",
+    "it says 5.7 million deliveries a second, which I don't quite believe",
+    "believe it, I looked at the sequence numbers myself and not one of them was missing",
+    "lunch?",
+];
+
+/// A word that nobody says, of up to nine letters.
+pub fn made_up(number: u32) -> String {
+    let letters = [b"bdfgklmn", b"aeiouyae", b"prstvxzz"];
+    (0..9)
+        .map(|place| {
+            let choice = (number.wrapping_mul(2_654_435_761) >> (place * 3)) & 7;
+            char::from(letters[place as usize % 3][choice as usize])
+        })
+        .collect()
 }

@@ -26,6 +26,9 @@ pub fn perform(deed: &str) {
             std::thread::sleep(Duration::from_millis(1));
             black_box((0..1000).sum::<u64>());
         },
+        "poll" => loop {
+            std::thread::sleep(Duration::ZERO);
+        },
         "stdin" => {
             let mut bytes = Vec::new();
             let _ = std::io::stdin().read_to_end(&mut bytes);
@@ -72,6 +75,30 @@ pub fn perform(deed: &str) {
         "write" => {
             let _ = state::put(0, "key", Some(b"value"), None);
         }
+        // Each until the host says that it is enough.
+        "hoard" => {
+            for n in 0_u32.. {
+                if state::put(0, &format!("hoard {n}"), Some(&[7; 60_000]), None).is_err() {
+                    break;
+                }
+            }
+        }
+        "keys" => {
+            // Others at each message, so that they add up.
+            let seed = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |since| since.as_nanos());
+            for n in 0..9_000 {
+                if state::add(0, &format!("{seed} {n}"), 1, None).is_err() {
+                    break;
+                }
+            }
+        }
+        "other-room" => {
+            assert!(state::put(1, "key", Some(b"value"), None).is_err());
+            assert!(state::add(u32::MAX, "key", 1, None).is_err());
+            assert!(state::get(1, "key").is_none());
+        }
         "huge-value" => {
             let _ = state::put(0, "key", Some(&vec![0; 24 << 20]), None);
         }
@@ -97,6 +124,13 @@ pub fn perform(deed: &str) {
             assert_eq!(std::io::stdin().read_to_end(&mut bytes).unwrap_or(0), 0);
         }
         "exit" => std::process::exit(0),
+        "brink" => {
+            // Just under a message's limit.
+            let began = std::time::Instant::now();
+            while began.elapsed() < Duration::from_millis(40) {
+                black_box(0);
+            }
+        }
         "slow" => {
             // Work of some milliseconds: well within a message's limit.
             black_box((0..2_000_000_u64).fold(0, |sum, n| black_box(sum ^ n)));

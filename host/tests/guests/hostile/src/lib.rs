@@ -92,6 +92,14 @@ impl commands::Guest for Hostile {
             None if arguments.is_empty() => Err("do what?".into()),
             None => Ok(vec![Effect::Say(arguments)]),
             Some("miscount") => Ok(vec![Effect::Say("x".into()); 33]),
+            Some("say-flood") => Ok((0..32)
+                .map(|n| Effect::Say(format!("{n} {}", "x".repeat(4000))))
+                .collect()),
+            Some("say-commands") => Ok(vec![
+                Effect::Say("/deed do:say-commands".into()),
+                Effect::Act("/deed do:say-commands".into()),
+                Effect::Notice("/deed do:say-commands".into()),
+            ]),
             Some("wordy") => Err("x".repeat(1025)),
             Some("huge") => Ok(vec![Effect::Say("x".repeat(1 << 20))]),
             Some("enormous") => Ok(vec![Effect::Say("x".repeat(24 << 20))]),
