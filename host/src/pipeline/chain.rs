@@ -421,7 +421,7 @@ impl Chain {
             (manifest.name.clone(), manifest.version.clone())
         });
         warn!(%plugin, %version, role, blame = %fault.blame, detail = %fault.detail, "plugin failed");
-        debug!(%plugin, last_words = %fault.last_words, "plugin failed");
+        debug!(%plugin, last_words = %fault.last_line(), "plugin failed");
         if let Some(standing) = self.links.get(link).and_then(|l| l.plugin.standing()) {
             standing.failed(fault.blame);
         }
@@ -436,6 +436,7 @@ impl Chain {
                 Policy::Withhold => "withhold",
             }
             .into(),
+            output: fault.last_words.clone(),
         }))
     }
 }
