@@ -48,10 +48,10 @@ fn built() -> PathBuf {
 #[test]
 fn a_new_plugin_passes_its_tests_builds_and_would_be_served() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = dir.path().join("all-rounder");
+    let folder = dir.path().join("all_rounder");
     let path = folder.to_str().unwrap();
     let all = "moderation,commands,formatting,review,timers";
-    let (code, words) = tool(&["new", "all-rounder", "--role", all, "--dir", path]);
+    let (code, words) = tool(&["new", "all_rounder", "--role", all, "--dir", path]);
     assert_eq!(code, 0, "{words}");
     assert!(words.contains("cargo test"), "{words}");
     cargo(&folder, &["test", "--quiet"]);
@@ -60,7 +60,7 @@ fn a_new_plugin_passes_its_tests_builds_and_would_be_served() {
         &["build", "--release", "--target", "wasm32-wasip2", "--quiet"],
     );
 
-    let wasm = dir.path().join("all-rounder.wasm");
+    let wasm = dir.path().join("all_rounder.wasm");
     std::fs::copy(
         built().join("wasm32-wasip2/release/all_rounder.wasm"),
         &wasm,
@@ -70,7 +70,7 @@ fn a_new_plugin_passes_its_tests_builds_and_would_be_served() {
     let (code, words) = tool(&["check", file]);
     assert_eq!(code, 0, "{words}");
     for part in [
-        "all-rounder 0.1.0: a host would serve it",
+        "all_rounder 0.1.0: a host would serve it",
         "moderation, commands, formatting, review, timers",
         "/all-rounder SECONDS TEXT",
         "clocks",
@@ -96,7 +96,7 @@ fn a_new_plugin_passes_its_tests_builds_and_would_be_served() {
 
     // Its settings, beside it or named.
     std::fs::write(
-        dir.path().join("all-rounder.toml"),
+        dir.path().join("all_rounder.toml"),
         "[settings]\nlimit = 50\n",
     )
     .unwrap();
@@ -124,6 +124,99 @@ fn a_new_plugin_passes_its_tests_builds_and_would_be_served() {
 }
 
 #[test]
+fn a_new_plugin_in_another_language_passes_its_tests_in_every_role() {
+    let dir = tempfile::tempdir().unwrap();
+    for (language, program, arguments, ran) in [
+        ("python", "python3", &["-m", "unittest"][..], "OK"),
+        ("javascript", "node", &["--test"][..], "# fail 0"),
+    ] {
+        if Command::new(program).arg("--version").output().is_err() {
+            plugin_support::skip(
+                &format!("new plugins in {language}"),
+                &format!("{program} is missing"),
+            );
+            continue;
+        }
+        for (number, roles) in [
+            "moderation",
+            "commands",
+            "formatting",
+            "review",
+            "timers",
+            "moderation,commands,formatting,review,timers",
+        ]
+        .iter()
+        .enumerate()
+        {
+            let folder = dir.path().join(format!("{language}-{number}"));
+            let path = folder.to_str().unwrap();
+            let (code, words) = tool(&[
+                "new", "a_b", "--lang", language, "--role", roles, "--dir", path,
+            ]);
+            assert_eq!(code, 0, "{words}");
+            assert!(words.contains("chat-host plugin test a_b.wasm"), "{words}");
+            let mut tests = Command::new(program);
+            tests.args(arguments).current_dir(&folder);
+            let (code, words) = said(&tests.output().unwrap());
+            assert_eq!(code, 0, "{language}, {roles}: {words}");
+            assert!(words.contains(ran), "{language}, {roles}: {words}");
+            nothing_is_left_to_fill_in(&folder, roles);
+            if language == "javascript" {
+                its_tools_are_the_pinned_ones(&folder);
+            }
+        }
+    }
+}
+
+/// `npm ci` refuses a package.json that says other than the lock.
+fn its_tools_are_the_pinned_ones(folder: &Path) {
+    let read = |file: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(folder.join(file)).unwrap()).unwrap()
+    };
+    let (package, lock) = (read("package.json"), read("package-lock.json"));
+    let locked = &lock["packages"][""];
+    for key in ["name", "version", "devDependencies", "engines"] {
+        assert_eq!(package[key], locked[key], "{key}");
+    }
+}
+
+fn nothing_is_left_to_fill_in(folder: &Path, roles: &str) {
+    let mut files = vec![folder.to_owned()];
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(
+                std::fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+            continue;
+        }
+        // The interface is what it is, and bytecode is none of ours.
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            continue;
+        };
+        if path.ends_with("plugin.wit") {
+            continue;
+        }
+        for slot in [
+            "NAME",
+            "VERB",
+            "IMPORTS",
+            "PARTS",
+            "COMMAND",
+            "@@ ",
+            "\"shout\"",
+        ] {
+            assert!(
+                !text.contains(slot),
+                "{slot} in {} for {roles}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
 fn what_can_not_be_made_or_served_is_told_with_its_reason() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
@@ -133,6 +226,21 @@ fn what_can_not_be_made_or_served_is_told_with_its_reason() {
             vec!["new", "good", "--role", "cooking"],
             2,
             "possible values: moderation",
+        ),
+        (
+            vec!["new", "good", "--lang", "cobol"],
+            2,
+            "possible values: rust, python, javascript",
+        ),
+        (
+            vec!["new", "good", "--lang", "python", "--sdk", "."],
+            2,
+            "--sdk is for plugins in Rust",
+        ),
+        (
+            vec!["new", "Bad Name", "--lang", "javascript"],
+            2,
+            "can't be a plugin's name",
         ),
         (
             vec!["check", "/nowhere/it.wasm"],
@@ -147,6 +255,9 @@ fn what_can_not_be_made_or_served_is_told_with_its_reason() {
     let here = path("here");
     std::fs::create_dir(&here).unwrap();
     let (ended, said) = tool(&["new", "here", "--dir", &here]);
+    assert_eq!(ended, 2, "{said}");
+    assert!(said.contains("exists already"), "{said}");
+    let (ended, said) = tool(&["new", "here", "--lang", "python", "--dir", &here]);
     assert_eq!(ended, 2, "{said}");
     assert!(said.contains("exists already"), "{said}");
     let (ended, said) = tool(&["new", "other", "--dir", &path("other"), "--sdk", &here]);

@@ -34,16 +34,6 @@ fn passes(component: &Path, cases: &Path) {
     println!("{}: {}", cases.display(), said(&output).trim());
 }
 
-/// What could not run here, for the tally of the test command.
-fn skip(what: &str, why: &str) {
-    use std::io::Write;
-    println!("SKIPPED: {what}: {why}");
-    if let Some(path) = std::env::var_os("CHAT_HOST_SKIPPED") {
-        let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
-        writeln!(file, "SKIPPED: {what}: {why}").unwrap();
-    }
-}
-
 #[test]
 fn the_components_of_the_rust_plugins_pass_their_cases() {
     for name in [
@@ -73,46 +63,102 @@ fn a_wrong_expectation_fails_and_is_named() {
     );
 }
 
-#[test]
-fn a_plugin_in_python_and_one_in_javascript_pass_theirs() {
-    for (language, name, tests) in [
-        ("python", "calc", &["python3", "-m", "unittest"][..]),
-        ("javascript", "shout", &["node", "--test"][..]),
-    ] {
-        let folder = plugins().join(language);
-        let mut unit = Command::new(tests[0]);
-        unit.args(&tests[1..]).current_dir(&folder);
-        match unit.output() {
-            Err(error) => {
-                skip(
-                    &format!("a plugin in {language} (needs {})", tests[0]),
-                    &error.to_string(),
-                );
-                continue;
-            }
-            Ok(output) => assert!(output.status.success(), "{language}: {}", said(&output)),
+/// Builds the plugin here that is written in `language`; none where that can't be done here, which is told once.
+fn built(language: &str, name: &str, tests: &[&str]) -> Option<(tempfile::TempDir, PathBuf)> {
+    let folder = plugins().join(language);
+    let what = format!("plugins in {language}");
+    let mut unit = Command::new(tests[0]);
+    unit.args(&tests[1..]).current_dir(&folder);
+    match unit.output() {
+        Err(error) => {
+            plugin_support::skip(&format!("{what} (needs {})", tests[0]), &error.to_string());
+            return None;
         }
-        let dir = tempfile::tempdir().unwrap();
-        let wasm = dir.path().join(format!("{name}.wasm"));
-        let mut build = Command::new("sh");
-        build.arg("build.sh").arg(&wasm).current_dir(&folder);
-        let output = build.output().unwrap();
-        if !output.status.success() {
-            let words = said(&output);
-            let unreachable = words.contains("is missing") || words.contains("reachable");
-            assert!(unreachable, "{language}: {words}");
-            let last = words.lines().last().unwrap_or_default();
-            skip(&format!("a plugin in {language}"), last);
-            continue;
-        }
-        let mut check = Command::new(PROGRAM);
-        let output = check.args(["plugin", "check"]).arg(&wasm).output().unwrap();
-        assert!(output.status.success(), "{language}: {}", said(&output));
-        assert!(
-            !said(&output).contains("http"),
-            "{language}: {}",
-            said(&output)
-        );
-        passes(&wasm, &folder.join("cases.toml"));
+        Ok(output) => assert!(output.status.success(), "{language}: {}", said(&output)),
     }
+    let dir = tempfile::tempdir().unwrap();
+    let wasm = dir.path().join(format!("{name}.wasm"));
+    let mut build = Command::new("sh");
+    build.arg("build.sh").arg(&wasm).current_dir(&folder);
+    let output = build.output().unwrap();
+    if !output.status.success() {
+        let words = said(&output);
+        let unreachable = words.contains("is missing") || words.contains("reachable");
+        assert!(unreachable, "{language}: {words}");
+        plugin_support::skip(&what, words.lines().last().unwrap_or_default());
+        return None;
+    }
+    Some((dir, wasm))
+}
+
+/// Where `build.sh` of the plugins here keeps its tools.
+fn tools() -> PathBuf {
+    std::env::var_os("PLUGIN_TOOLS")
+        .map_or_else(|| plugins().join("../target/plugin-tools"), PathBuf::from)
+}
+
+fn would_be_served(language: &str, wasm: &Path) {
+    let mut check = Command::new(PROGRAM);
+    let output = check.args(["plugin", "check"]).arg(wasm).output().unwrap();
+    assert!(output.status.success(), "{language}: {}", said(&output));
+    assert!(
+        !said(&output).contains("http"),
+        "{language}: {}",
+        said(&output)
+    );
+}
+
+/// A new plugin of all roles, built by its own script with these tools, answers its own cases.
+fn a_new_one_passes(language: &str, build: &mut Command, folder: &Path) {
+    let wasm = folder.join("new_one.wasm");
+    let output = build.current_dir(folder).arg(&wasm).output().unwrap();
+    assert!(output.status.success(), "{language}: {}", said(&output));
+    passes(&wasm, &folder.join("cases.toml"));
+}
+
+fn new_one(dir: &Path, language: &str) -> PathBuf {
+    let folder = dir.join("new_one");
+    let mut new = Command::new(PROGRAM);
+    new.args(["plugin", "new", "new_one", "--lang", language, "--dir"])
+        .arg(&folder)
+        .args(["--role", "moderation,commands,formatting,review,timers"]);
+    let output = new.output().unwrap();
+    assert!(output.status.success(), "{language}: {}", said(&output));
+    folder
+}
+
+#[test]
+fn a_plugin_in_python_and_a_new_one_pass_theirs() {
+    let Some((dir, wasm)) = built("python", "calc", &["python3", "-m", "unittest"]) else {
+        return;
+    };
+    would_be_served("python", &wasm);
+    passes(&wasm, &plugins().join("python/cases.toml"));
+
+    let folder = new_one(dir.path(), "python");
+    let mut build = Command::new("sh");
+    build
+        .arg("build.sh")
+        .env("PLUGIN_TOOLS", tools().canonicalize().unwrap());
+    a_new_one_passes("python", &mut build, &folder);
+}
+
+#[test]
+fn a_plugin_in_javascript_and_a_new_one_pass_theirs() {
+    let Some((dir, wasm)) = built("javascript", "shout", &["node", "--test"]) else {
+        return;
+    };
+    would_be_served("javascript", &wasm);
+    passes(&wasm, &plugins().join("javascript/cases.toml"));
+
+    let folder = new_one(dir.path(), "javascript");
+    // What `npm ci` would get; that it would is another's promise, and needs a network.
+    let modules = tools()
+        .canonicalize()
+        .unwrap()
+        .join("javascript/node_modules");
+    std::os::unix::fs::symlink(modules, folder.join("node_modules")).unwrap();
+    let mut build = Command::new("node");
+    build.arg("build.mjs");
+    a_new_one_passes("javascript", &mut build, &folder);
 }

@@ -111,6 +111,7 @@ fn a_panic_is_a_trap_that_tells_its_message() {
         .moderate(&[message("do:panic")])
         .unwrap_err();
     assert!(fault.last_words.contains("as I was told"), "{fault}");
+    assert!(fault.last_words.lines().count() > 1, "{}", fault.last_words);
     // What a guest says may quote a message, and the log has the detail.
     assert!(!fault.detail.contains("as I was told"), "{fault}");
 }
@@ -395,6 +396,21 @@ fn what_is_no_component_is_refused() {
         let (reason, text) = refusal(&house);
         assert!(matches!(reason, Reason::Compile(_)), "{text}");
     }
+}
+
+#[test]
+fn what_compiles_and_does_not_fit_is_told_as_that() {
+    // A module of nothing, and 65 instances of it.
+    let mut bytes = b"\0asm\x0d\0\x01\0\x01\x08\0asm\x01\0\0\0\x02\xc4\x01\x41".to_vec();
+    bytes.extend([0, 0, 0].repeat(65));
+    let house = House::new();
+    house.put("hostile", &bytes);
+    let (reason, text) = refusal(&house);
+    assert!(matches!(reason, Reason::Load(_)), "{text}");
+    assert!(
+        text.contains("it compiles, but this host can't load it") && text.contains("65"),
+        "{text}"
+    );
 }
 
 #[test]

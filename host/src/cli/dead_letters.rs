@@ -192,6 +192,9 @@ fn page(letter: &Letter, clock: &Clock) -> String {
     line("reason", &letter.reason);
     for failure in &letter.failures {
         line("failed", &failed(failure));
+        for written in failure.output.lines() {
+            line("", &format!("  {written}"));
+        }
     }
     if let Some(again) = &letter.retried {
         line("again", &format!("{} as {}", again.outcome, again.message));

@@ -94,6 +94,7 @@ pub struct Failure {
     pub blame: String,
     pub detail: String,
     pub policy: String,
+    pub output: String,
 }
 
 /// What became of a message that was sent again.
@@ -138,6 +139,7 @@ fn shown(partition: Partition, letter: DeadLetter) -> Letter {
         blame: failure.kind,
         detail: failure.detail,
         policy: failure.policy,
+        output: failure.output,
     });
     Letter {
         id: format!("{partition}-{}", letter.number),

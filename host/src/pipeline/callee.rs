@@ -78,7 +78,7 @@ impl Callee {
         let (plugin, version) = (&manifest.name, &manifest.version);
         let shadow = self.plugin.shadow().is_some();
         warn!(%plugin, %version, role, shadow, blame = %fault.blame, detail = %fault.detail, "plugin failed");
-        debug!(%plugin, last_words = %fault.last_words, "plugin failed");
+        debug!(%plugin, last_words = %fault.last_line(), "plugin failed");
         if let Some(standing) = self.plugin.standing() {
             standing.failed(fault.blame);
         }
@@ -94,6 +94,7 @@ impl Callee {
                 Policy::Withhold => "withhold",
             }
             .into(),
+            output: fault.last_words.clone(),
         }))
     }
 }

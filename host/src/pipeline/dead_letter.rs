@@ -5,6 +5,9 @@ use crate::proto::log::v1::{
     self as log, Change, DeadLetterRetried, PartitionState, Verdict, change, outcome::Cause,
 };
 
+/// How much of what the plugins wrote a letter keeps, of all that failed together.
+const OUTPUT_BYTES: usize = 8 * 1024;
+
 /// Adds these changes to the outcome about `item`.
 pub(super) fn add(outcome: &mut log::Outcome, item: &Item, state: &PartitionState) {
     if let Some(number) = item.dead_letter {
@@ -25,10 +28,22 @@ pub(super) fn add(outcome: &mut log::Outcome, item: &Item, state: &PartitionStat
         let letter = letter(outcome, item, state);
         let change = Change::from(change::Change::DeadLetter(letter));
         outcome.changes.push(change);
+        // Once is enough.
+        for failure in &mut outcome.failures {
+            failure.output.clear();
+        }
     }
 }
 
 fn letter(outcome: &log::Outcome, item: &Item, state: &PartitionState) -> log::DeadLetter {
+    let mut failures = outcome.failures.clone();
+    let mut left = OUTPUT_BYTES;
+    for failure in &mut failures {
+        match left.checked_sub(failure.output.len()) {
+            Some(rest) => left = rest,
+            None => failure.output.clear(),
+        }
+    }
     log::DeadLetter {
         number: state.dead_letters + 1,
         offset: item.cause.offset,
@@ -41,7 +56,7 @@ fn letter(outcome: &log::Outcome, item: &Item, state: &PartitionState) -> log::D
         text: item.text.clone(),
         verdict: outcome.verdict,
         reason: outcome.reason.clone(),
-        failures: outcome.failures.clone(),
+        failures,
         retried: None,
     }
 }

@@ -17,6 +17,7 @@ use wasmtime::component::Component;
 
 use super::compiler::Compiler;
 use super::engine::Engine;
+use super::fault::one_line;
 use super::load_error::Reason;
 
 /// When the folder holds more, what was not used for longest goes.
@@ -69,11 +70,12 @@ impl Cache {
             });
         }
         let folder = self.folder.as_deref();
-        let code = compiler.compile(engine, memory_bytes, bytes, folder, stop)?;
+        let code = compiler.compile(memory_bytes, bytes, folder, stop)?;
         // SAFETY: the file is output of the compiler that this host just ran, in a file that only this user can open.
         #[allow(unsafe_code)]
         let component = unsafe { Component::deserialize_file(engine.wasmtime(), code.path()) };
-        let component = component.map_err(|error| Reason::Compiler(format!("{error:#}")))?;
+        let component =
+            component.map_err(|error| Reason::Load(one_line(&format!("{error:#}"), 512)))?;
         if let Some(path) = path
             && let Err(error) = keep(code, &path)
         {

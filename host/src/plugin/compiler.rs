@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tempfile::NamedTempFile;
-use wasmtime::component::Component;
 
-use super::engine::{self, Engine};
+use super::engine;
 use super::fault::one_line;
 use super::load_error::Reason;
 
@@ -64,7 +63,6 @@ impl Compiler {
     /// [`Reason::Compile`], or [`Reason::Gone`] where it was stopped.
     pub(super) fn compile(
         &self,
-        engine: &Engine,
         memory_bytes: usize,
         bytes: &[u8],
         folder: Option<&Path>,
@@ -78,8 +76,9 @@ impl Compiler {
         .map_err(failed)?;
         match self {
             Self::Here => {
-                let component = Component::new(engine.wasmtime(), bytes).map_err(refused)?;
-                let compiled = component.serialize().map_err(refused)?;
+                let compiled = engine::for_compiling(memory_bytes)
+                    .and_then(|engine| engine.precompile_component(bytes))
+                    .map_err(refused)?;
                 code.write_all(&compiled).map_err(failed)?;
             }
             Self::Child(program) => {

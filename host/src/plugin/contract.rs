@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fault;
 use super::reach::Reach;
 use super::shadow::Comparison;
 use super::standing::Standing;
@@ -294,8 +295,8 @@ pub struct Fault {
     pub blame: Blame,
     /// What the host saw: one line, bounded.
     pub detail: String,
-    /// What the guest said last, one line, bounded; may be empty. A panic often quotes the message, so this is for no
-    /// log above debug.
+    /// The last lines that the guest wrote during the call, bounded; may be empty. They often quote the message, so
+    /// they are for no log above debug.
     pub last_words: String,
 }
 
@@ -306,7 +307,13 @@ impl Fault {
         if self.last_words.is_empty() {
             return self.detail.clone();
         }
-        format!("{}; its last words: {}", self.detail, self.last_words)
+        format!("{}; its last words: {}", self.detail, self.last_line())
+    }
+
+    /// The line of the last words that says most.
+    #[must_use]
+    pub fn last_line(&self) -> String {
+        fault::last_line(&self.last_words, fault::LAST_LINE_BYTES)
     }
 }
 

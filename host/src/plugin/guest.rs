@@ -158,7 +158,10 @@ impl Guest {
     /// Fails the instance for an answer that breaks the interface.
     fn checked<R>(&mut self, answer: R, check: Result<(), Fault>) -> Result<R, Fault> {
         self.failed = check.is_err();
-        check.map(|()| answer)
+        check.map(|()| answer).map_err(|fault| Fault {
+            last_words: self.store.data().output.last_lines(),
+            ..fault
+        })
     }
 }
 
@@ -174,11 +177,15 @@ fn call<R>(
     store.data_mut().begin(phase, messages);
     store.set_epoch_deadline(1);
     let _clocks = engine.clocks();
-    match drive(run(store), deadline) {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(of_error(&error, store.data_mut())),
-        Err(overdue) => Err(of_overdue(overdue)),
-    }
+    let fault = match drive(run(store), deadline) {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(error)) => of_error(&error, store.data_mut()),
+        Err(overdue) => of_overdue(overdue),
+    };
+    Err(Fault {
+        last_words: store.data().output.last_lines(),
+        ..fault
+    })
 }
 
 /// A role that the manifest does not list.

@@ -46,6 +46,9 @@ pub enum Reason {
     /// The compiler could not be run.
     #[error("the compiler can't be run: {0}")]
     Compiler(String),
+    /// It compiles, and its code does not fit the sandbox: too many parts, tables or memories.
+    #[error("it compiles, but this host can't load it: {0}")]
+    Load(String),
     /// It wants what the sandbox does not give.
     #[error("it imports what this host does not give: {0}")]
     Link(String),

@@ -172,6 +172,7 @@ impl Outside {
         self.calls_left = CALLS.saturating_add(CALLS_A_MESSAGE.saturating_mul(messages));
         self.memory.denied = None;
         self.broken = None;
+        self.output.begin();
     }
 
     /// Counts a host call, and refuses it where the phase or the bound forbids it.

@@ -82,7 +82,12 @@ async fn a_poison_message_is_kept_for_the_operator_and_its_room_goes_on() {
         assert_eq!(failure["policy"], "withhold");
         let detail = failure["detail"].as_str().unwrap();
         assert!(detail.contains("as I was told"), "{detail}");
+        let output: Vec<&str> = failure["output"].as_str().unwrap().lines().collect();
+        assert!(output[0].contains("panicked at"), "{output:?}");
+        assert!(output[1].contains("as I was told"), "{output:?}");
     }
+    // A panic often quotes the message, so the log has none of it.
+    assert!(!home.log().contains("as I was told"), "{}", home.log());
 
     let id = found[1]["id"].as_str().unwrap();
     let message = found[1]["message"].as_str().unwrap();
@@ -92,6 +97,13 @@ async fn a_poison_message_is_kept_for_the_operator_and_its_room_goes_on() {
         for word in [id, message, "do:panic 3", "hostile 1.0.0+first", "offset"] {
             assert!(shown.contains(word), "no {word} in\n{shown}");
         }
+        let indented = shown
+            .lines()
+            .filter(|line| line.starts_with("            "));
+        assert!(
+            indented.clone().any(|line| line.contains("panicked at")),
+            "{shown}"
+        );
     }
     let (code, listed, _) = ask(&home, &["list", "--limit", "1"]).await;
     assert!(
