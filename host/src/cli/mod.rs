@@ -21,6 +21,8 @@ use clap::{Parser, Subcommand};
 
 use exit::{Exit, complain};
 
+use crate::plugin::Beside;
+
 /// `-V`
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -78,6 +80,9 @@ enum Command {
     CompilePlugin {
         /// The memory of an instance, for which the code is made
         memory_bytes: usize,
+        /// On every processor: nobody is being served yet
+        #[arg(long)]
+        alone: bool,
     },
 }
 
@@ -96,8 +101,15 @@ pub fn run() -> ExitCode {
         Command::Config(args) => config::run(&args),
         Command::Plugin(args) => plugin::run(&args),
         Command::Completions(args) => completions::run(&args),
-        Command::CompilePlugin { memory_bytes } => {
-            match crate::plugin::compile_stdin(memory_bytes) {
+        Command::CompilePlugin {
+            memory_bytes,
+            alone,
+        } => {
+            let beside = match alone {
+                true => Beside::Nobody,
+                false => Beside::Members,
+            };
+            match crate::plugin::compile_stdin(memory_bytes, beside) {
                 Ok(()) => Exit::Done.into(),
                 Err(error) => {
                     complain(&format!("{error:#}"));

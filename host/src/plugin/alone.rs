@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::cache::Cache;
-use super::compiler::Compiler;
+use super::compiler::{Beside, Compiler};
 use super::component::Linked;
 use super::config::Config;
 use super::engine::Engine;
@@ -110,6 +110,7 @@ impl Alone {
             refills: spares.refills(),
             stats: Arc::new(Stats::default()),
             config,
+            beside: Beside::Nobody,
         };
         let began = Instant::now();
         let component = loader.component(&bytes, &|| false).map_err(of)?.component;

@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 use tracing::warn;
 use wasmtime::component::Component;
 
-use super::compiler::Compiler;
+use super::compiler::{Beside, Compiler};
 use super::engine::Engine;
 use super::fault::one_line;
 use super::load_error::Reason;
@@ -56,6 +56,7 @@ impl Cache {
         engine: &Engine,
         compiler: &Compiler,
         memory_bytes: usize,
+        beside: Beside,
         bytes: &[u8],
         stop: &dyn Fn() -> bool,
     ) -> Result<Compiled, Reason> {
@@ -70,7 +71,7 @@ impl Cache {
             });
         }
         let folder = self.folder.as_deref();
-        let code = compiler.compile(memory_bytes, bytes, folder, stop)?;
+        let code = compiler.compile(memory_bytes, beside, bytes, folder, stop)?;
         // SAFETY: the file is output of the compiler that this host just ran, in a file that only this user can open.
         #[allow(unsafe_code)]
         let component = unsafe { Component::deserialize_file(engine.wasmtime(), code.path()) };

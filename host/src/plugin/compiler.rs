@@ -42,6 +42,15 @@ pub enum Compiler {
     Child(PathBuf),
 }
 
+/// Beside whom a component is compiled, and so on how much of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Nobody is served yet: on every processor.
+    Nobody,
+    /// Members are talking: on one.
+    Members,
+}
+
 impl Compiler {
     /// A child that runs the program of this process.
     ///
@@ -64,6 +73,7 @@ impl Compiler {
     pub(super) fn compile(
         &self,
         memory_bytes: usize,
+        beside: Beside,
         bytes: &[u8],
         folder: Option<&Path>,
         stop: &dyn Fn() -> bool,
@@ -76,13 +86,13 @@ impl Compiler {
         .map_err(failed)?;
         match self {
             Self::Here => {
-                let compiled = engine::for_compiling(memory_bytes)
+                let compiled = engine::for_compiling(memory_bytes, Beside::Nobody)
                     .and_then(|engine| engine.precompile_component(bytes))
                     .map_err(refused)?;
                 code.write_all(&compiled).map_err(failed)?;
             }
             Self::Child(program) => {
-                let said = run(program, memory_bytes, bytes, code.as_file(), stop)?;
+                let said = run(program, memory_bytes, beside, bytes, code.as_file(), stop)?;
                 if let Some(said) = said {
                     return Err(Reason::Compile(said));
                 }
@@ -100,6 +110,7 @@ fn refused(error: wasmtime::Error) -> Reason {
 fn run(
     program: &Path,
     memory_bytes: usize,
+    beside: Beside,
     bytes: &[u8],
     code: &File,
     stop: &dyn Fn() -> bool,
@@ -113,6 +124,7 @@ fn run(
     let child = Command::new(program)
         .arg(SUBCOMMAND)
         .arg(memory_bytes.to_string())
+        .args((beside == Beside::Nobody).then_some("--alone"))
         .env_clear()
         .current_dir("/")
         .stdin(component)
@@ -183,12 +195,12 @@ impl Drop for Running {
 ///
 /// # Errors
 /// Why it does not compile, or why the child can't work.
-pub fn compile_stdin(memory_bytes: usize) -> anyhow::Result<()> {
+pub fn compile_stdin(memory_bytes: usize, beside: Beside) -> anyhow::Result<()> {
     limit_this_process()?;
     let mut bytes = Vec::new();
     std::io::stdin().lock().read_to_end(&mut bytes)?;
-    let engine =
-        engine::for_compiling(memory_bytes).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let engine = engine::for_compiling(memory_bytes, beside)
+        .map_err(|error| anyhow::anyhow!("{error:#}"))?;
     let code = engine
         .precompile_component(&bytes)
         .map_err(|error| anyhow::anyhow!("{error:#}"))?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use wasmtime::component::Linker;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::compiler::Beside;
 use super::outside::{self, Outside};
 use super::ticker::Ticker;
 
@@ -78,8 +79,12 @@ impl Engine {
 ///
 /// # Errors
 /// When the settings do not fit this machine.
-pub(super) fn for_compiling(memory_bytes: usize) -> wasmtime::Result<wasmtime::Engine> {
+pub(super) fn for_compiling(
+    memory_bytes: usize,
+    beside: Beside,
+) -> wasmtime::Result<wasmtime::Engine> {
     let mut config = config(memory_bytes);
+    config.parallel_compilation(beside == Beside::Nobody);
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
     wasmtime::Engine::new(&config)
 }
@@ -113,8 +118,8 @@ fn config(memory_bytes: usize) -> Config {
         // Traps are blamed by their kind; a backtrace would cost more than the call.
         .wasm_backtrace_max_frames(None)
         .native_unwind_info(false)
-        // Beside a host that serves.
-        .parallel_compilation(false);
+        // Nobody asks where in a component an instruction came from, and it is a third of what is compiled.
+        .generate_address_map(false);
     config
 }
 

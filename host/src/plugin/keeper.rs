@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::cache::content_hash;
+use super::compiler::Beside;
 use super::decisions::{Decision, Decisions};
 use super::folder::{Content, Folder, Seen};
 use super::good::{Good, Kept};
@@ -145,6 +146,7 @@ impl Keeper {
             info!(%folder, plugins = loaded.join(", "), "plugins loaded");
         }
         self.publish();
+        self.loader.beside = Beside::Members;
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use tracing::debug;
 
 use super::cache::{Cache, Compiled};
+use super::compiler::Beside;
 use super::component::Linked;
 use super::config::Config;
 use super::engine::Engine;
@@ -28,6 +29,8 @@ pub(super) struct Loader {
     pub(super) config: Config,
     pub(super) refills: Refills,
     pub(super) stats: Arc<Stats>,
+    /// Beside whom it loads.
+    pub(super) beside: Beside,
 }
 
 impl Loader {
@@ -60,6 +63,7 @@ impl Loader {
             &self.engine,
             &self.config.compiler,
             self.config.memory_bytes(),
+            self.beside,
             bytes,
             stop,
         )

@@ -48,7 +48,7 @@ mod version;
 pub mod words;
 
 pub use alone::{Alone, AloneError, Facts, Room, Unstarted};
-pub use compiler::{Compiler, SUBCOMMAND as COMPILE, compile_stdin};
+pub use compiler::{Beside, Compiler, SUBCOMMAND as COMPILE, compile_stdin};
 pub use config::Config;
 pub use contract::{
     Blame, Calls, CommandInfo, Effect, Fault, FormatItem, Instance, LogLevel, Manifest, Message,

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use super::PluginSet;
 use super::cache::Cache;
+use super::compiler::Beside;
 use super::config::Config;
 use super::decisions::Decisions;
 use super::engine::{Engine, EngineError};
@@ -136,6 +137,7 @@ impl Plugins {
             refills: spares.refills(),
             stats: stats.clone(),
             config,
+            beside: Beside::Nobody,
         };
         // Before the first scan, so that no change falls between them.
         let (wake, woken) = sync_channel(WAKES);

@@ -5,7 +5,7 @@
 //! a quarantine does to a message is in the message's outcome, so nobody has to know of it later.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -54,6 +54,8 @@ pub struct Standing {
     rule: Rule,
     /// Whether `inner` holds a quarantine. Read before each call, so that good standing costs nothing.
     in_quarantine: AtomicBool,
+    /// Rises with each end of a quarantine: what was measured before does not count after.
+    round: AtomicU64,
     // Every partition's thread tells of its calls, and the operator looks.
     inner: Mutex<Inner>,
 }
@@ -100,6 +102,7 @@ pub struct SeenQuarantine {
 /// How much of one partition's time a plugin takes.
 #[derive(Debug, Default)]
 pub struct Meter {
+    round: u64,
     since: Option<Instant>,
     used: Duration,
 }
@@ -113,6 +116,7 @@ impl Standing {
             version: version.to_owned(),
             rule,
             in_quarantine: AtomicBool::new(false),
+            round: AtomicU64::new(0),
             inner: Mutex::default(),
         }
     }
@@ -201,6 +205,13 @@ impl Standing {
             return;
         }
         let now = Instant::now();
+        let round = self.round.load(Relaxed);
+        if meter.round != round {
+            *meter = Meter {
+                round,
+                ..Meter::default()
+            };
+        }
         let since = *meter.since.get_or_insert(began);
         meter.used += now.duration_since(began).min(CALL);
         let passed = now.duration_since(since);
@@ -208,7 +219,10 @@ impl Standing {
             return;
         }
         let percent = 100.0 * meter.used.as_secs_f64() / passed.as_secs_f64();
-        *meter = Meter::default();
+        *meter = Meter {
+            round,
+            ..Meter::default()
+        };
         if percent > f64::from(self.rule.percent) {
             let cause = format!(
                 "{percent:.0} % of a partition's time for {:.1} s",
@@ -244,6 +258,7 @@ impl Standing {
     /// The lock is held, so that the flag is what the lock guards.
     fn end_of(&self, _: &mut Inner, why: &str) {
         self.in_quarantine.store(false, Relaxed);
+        self.round.fetch_add(1, Relaxed);
         info!(plugin = %self.plugin, version = %self.version, why, "a plugin's quarantine has ended");
     }
 }
@@ -374,6 +389,22 @@ mod tests {
         assert_eq!(standing.quarantined(), None);
         busy(&standing, Duration::from_millis(24)).await;
         assert!(standing.quarantined().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_measured_before_a_quarantine_does_not_count_after_it() {
+        let standing = standing();
+        let mut meter = Meter::default();
+        for _ in 0..5 {
+            let began = Instant::now();
+            advance(SECOND / 5).await;
+            standing.called(&mut meter, began);
+            standing.failed(Blame::RunningTime);
+        }
+        assert!(standing.end("the operator ended it"));
+        advance(2 * SECOND).await;
+        standing.called(&mut meter, Instant::now());
+        assert_eq!(standing.quarantined(), None);
     }
 
     #[tokio::test(start_paused = true)]
