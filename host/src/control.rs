@@ -3,7 +3,9 @@
 //!
 //! One request a connection: a line of JSON, answered with a line of JSON.
 
+mod base64;
 pub mod dead_letters;
+pub mod plugin_state;
 
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -23,8 +25,8 @@ use crate::gateway::Gateway;
 use crate::journal::embedded::EmbeddedJournal;
 use crate::plugin::{Order, Orders, Status};
 
-/// The longest request.
-const REQUEST_BYTES: u64 = 64 * 1024;
+/// The longest request: a piece of an import, whose letters may each need six in JSON.
+const REQUEST_BYTES: u64 = 1024 * 1024;
 /// How long a request may take to arrive.
 const REQUEST: Duration = Duration::from_secs(5);
 /// Requests at once.
@@ -46,6 +48,8 @@ pub enum Request {
     },
     /// About messages at which plugins failed.
     DeadLetters(dead_letters::Request),
+    /// About what plugins remember.
+    PluginState(plugin_state::Request),
 }
 
 /// What is answered.
@@ -63,6 +67,8 @@ pub enum Answer {
     Plugins(Vec<Status>),
     /// About messages at which plugins failed.
     DeadLetters(dead_letters::Answer),
+    /// About what plugins remember.
+    PluginState(plugin_state::Answer),
     /// Not done, and why.
     Failed(String),
 }
@@ -141,7 +147,7 @@ async fn answer(
     stream: UnixStream,
     journal: Arc<EmbeddedJournal>,
     orders: Orders,
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
 ) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
@@ -160,7 +166,7 @@ async fn carry_out(
     request: Request,
     journal: Arc<EmbeddedJournal>,
     orders: Orders,
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
 ) -> Answer {
     match request {
         Request::Plugins(order) => {
@@ -180,6 +186,9 @@ async fn carry_out(
         }
         Request::DeadLetters(request) => {
             Answer::DeadLetters(dead_letters::carry_out(request, gateway).await)
+        }
+        Request::PluginState(request) => {
+            Answer::PluginState(plugin_state::carry_out(request, gateway).await)
         }
     }
 }

@@ -43,7 +43,7 @@ pub async fn run(args: BackupArgs) -> ExitCode {
             complain(&reason);
             Exit::Failure.into()
         }
-        Ok(Answer::DeadLetters(_)) => {
+        Ok(Answer::DeadLetters(_) | Answer::PluginState(_)) => {
             complain("the server answered something else; is it of another version?");
             Exit::Failure.into()
         }

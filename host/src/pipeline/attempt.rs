@@ -16,6 +16,7 @@ use super::command::{Parsed, parse};
 use super::dead_letter;
 use super::effects::{self, By};
 use super::judged::{Judged, Silent, Stopped};
+use super::memories;
 use super::requests;
 use super::scope::{At, Scope};
 use super::segment::{Draft, Item, Planned};
@@ -97,6 +98,12 @@ impl Attempt {
             let (cause, record) = read(entry);
             let before_ms = time_ms;
             time_ms = time_ms.max(cause.time_ms);
+            let memory_of = record.as_ref().and_then(memories::plugin_of);
+            if memory_of.is_some() {
+                // It is judged by what the messages before it leave behind.
+                self.flush(&mut slots, &mut decisions)?;
+                used = Used::default();
+            }
             loop {
                 match self.admit(&mut used, &cause, record.as_ref(), before_ms)? {
                     Admitted::AfterThis => {
@@ -114,6 +121,9 @@ impl Attempt {
                         if alone {
                             self.flush(&mut slots, &mut decisions)?;
                             used = Used::default();
+                        }
+                        if let Some(plugin) = memory_of {
+                            self.chain.forget(plugin);
                         }
                         break;
                     }
@@ -216,6 +226,8 @@ impl Attempt {
                 Some(Request::Detach(request)) => requests::detach(request),
                 Some(Request::RunStarted(request)) => requests::run_started(request),
                 Some(Request::ClearDeadLetters(seen)) => dead_letter::cleared(seen),
+                Some(Request::ImportPluginState(import)) => memories::import(fold, view, import)?,
+                Some(Request::DeletePluginState(request)) => memories::delete(fold, view, request)?,
                 None => Draft::only(Verdict::Refused, "this host does not know the request"),
             };
             Ok(Admitted::Decided(draft))

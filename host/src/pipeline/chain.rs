@@ -93,6 +93,15 @@ impl Chain {
         self.scope.set_commands(shown);
     }
 
+    /// What a plugin remembers was changed by another hand: its instance, whose memory may hold what was, goes.
+    pub fn forget(&mut self, plugin: &str) {
+        for link in &mut self.links {
+            if link.plugin.manifest().name == plugin {
+                link.instance = None;
+            }
+        }
+    }
+
     /// Whether any command is loaded.
     pub fn has_commands(&self) -> bool {
         !self.commands.is_empty()

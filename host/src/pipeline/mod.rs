@@ -14,6 +14,7 @@ mod due;
 mod effects;
 mod executor;
 mod judged;
+mod memories;
 mod owner;
 mod requests;
 mod scope;

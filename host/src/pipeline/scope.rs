@@ -11,19 +11,19 @@ use parking_lot::Mutex;
 use super::Directory;
 use crate::plugin::Calls;
 use crate::proto::log::v1::{PluginState, PluginStateValue, RoomState};
-use crate::state::change::read_size;
 use crate::state::ids::{PersonId, RoomId};
 use crate::state::keys;
+use crate::state::remembered;
 use crate::state::view::View;
 
 /// Entries a plugin may keep in a room.
-const ENTRIES: u64 = 10_000;
+pub(super) const ENTRIES: u64 = 10_000;
 /// Bytes a plugin may keep in a room.
-const BYTES: u64 = 4 * 1024 * 1024;
+pub(super) const BYTES: u64 = 4 * 1024 * 1024;
 /// The longest key.
-const KEY_BYTES: usize = 256;
+pub(super) const KEY_BYTES: usize = 256;
 /// The largest value.
-const VALUE_BYTES: usize = 64 * 1024;
+pub(super) const VALUE_BYTES: usize = 64 * 1024;
 /// Bytes that may be written for one message, so that its outcome stays a small record.
 const MESSAGE_BYTES: usize = 256 * 1024;
 
@@ -110,6 +110,7 @@ impl Scope {
                 key: write.key.clone(),
                 value: write.value.0.clone().map(Into::into),
                 expires_ms: write.value.1,
+                layout: 0,
             };
             inner.by_item.entry(write.item).or_default().push(change);
             inner
@@ -230,8 +231,8 @@ impl Inner {
     /// more until it is folded: the bounds are a little early within a segment, and never late.
     fn has_room(&self, plugin: &str, at: At, key: &str, added: usize) -> Result<(), String> {
         let failed = |error: crate::state::store::StoreError| error.to_string();
-        let size_key = keys::plugin_size(at.room, plugin);
-        let (count, bytes) = read_size(&self.view, &size_key).map_err(failed)?;
+        let account = remembered::account(&self.view, at.room, plugin).map_err(failed)?;
+        let (count, bytes) = (account.entries, account.bytes);
         let settled = self
             .settled
             .iter()

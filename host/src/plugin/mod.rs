@@ -53,6 +53,7 @@ pub use contract::{
 };
 pub use engine::EngineError;
 pub use load_error::{LoadError, Reason};
+pub use manifest::is_name;
 pub use orders::{Order, Status};
 pub use outside::Held;
 pub use plugins::{OpenError, Orders, Plugins};

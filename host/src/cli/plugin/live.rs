@@ -13,13 +13,28 @@ use crate::plugin::{Order, Status};
 
 /// Which running host.
 #[derive(Debug, Args)]
-struct Host {
+pub(super) struct Host {
     /// The data folder of the running host
     #[arg(long, value_name = "DIR", env = "CHAT_HOST_DATA")]
     data: Option<PathBuf>,
     /// As JSON, for programs
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+}
+
+impl Host {
+    /// Where its data is.
+    ///
+    /// # Errors
+    /// What to do where that is not known.
+    pub(super) fn folder(&self) -> Result<PathBuf, String> {
+        let named = self.data.clone();
+        named
+            .or_else(|| crate::config::variables::Variables::of_process().data_home())
+            .ok_or_else(|| {
+                "there is no home folder to find the data in; name it with --data".into()
+            })
+    }
 }
 
 /// What `chat-host plugin list` is given.
@@ -98,13 +113,12 @@ fn json(value: &impl serde::Serialize) -> ExitCode {
 }
 
 fn ask(host: &Host, order: Order) -> Result<Vec<Status>, ExitCode> {
-    let data = host
-        .data
-        .clone()
-        .or_else(|| crate::config::variables::Variables::of_process().data_home());
-    let Some(data) = data else {
-        complain("there is no home folder to find the data in; name it with --data");
-        return Err(Exit::Usage.into());
+    let data = match host.folder() {
+        Ok(data) => data,
+        Err(words) => {
+            complain(&words);
+            return Err(Exit::Usage.into());
+        }
     };
     let mut statuses = Vec::new();
     let code = wait(async {

@@ -6,6 +6,8 @@ mod check;
 mod live;
 mod new;
 mod run;
+mod state;
+mod state_file;
 mod translate;
 mod words;
 
@@ -51,6 +53,8 @@ enum Command {
     Rollback(live::NamedArgs),
     /// Ends a plugin's quarantine now
     Release(live::NamedArgs),
+    /// What a plugin remembers: shown, exported, imported, deleted
+    State(state::StateArgs),
 }
 
 /// Runs the tool.
@@ -69,6 +73,7 @@ pub fn run(args: &PluginArgs) -> ExitCode {
         Command::Reload(args) => live::order(args, Order::Reload),
         Command::Rollback(args) => live::order(args, Order::Rollback),
         Command::Release(args) => live::order(args, Order::Release),
+        Command::State(args) => state::run(args),
     }
 }
 
