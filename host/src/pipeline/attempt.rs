@@ -23,7 +23,7 @@ use super::segment::{Draft, Item, Planned};
 use crate::journal::Entry;
 use crate::plugin::{FormatItem, Message, TextBody};
 use crate::proto::log::v1::{
-    Failure, Ingress, IngressCause, Verdict, change, ingress::Request, outcome::Cause,
+    Failure, Ingress, IngressCause, Verdict, ingress::Request, outcome::Cause,
 };
 use crate::proto::v1::room_event;
 use crate::state::fold::{ENCODING, Fold, FoldError};
@@ -254,11 +254,9 @@ impl Attempt {
         let decided = places.into_iter().zip(items).zip(drafts);
         for (number, ((place, item), mut draft)) in decided.enumerate() {
             let remembered = self.scope.take_changes(number);
-            draft.planned.extend(
-                remembered
-                    .into_iter()
-                    .map(|change| Planned::plain(change::Change::PluginState(change))),
-            );
+            draft
+                .planned
+                .extend(remembered.into_iter().map(Planned::plain));
             if let Some(slot) = slots.get_mut(place) {
                 slot.draft = Some(draft);
                 slot.item = Some(item);

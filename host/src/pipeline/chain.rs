@@ -4,7 +4,9 @@
 //! so that only the guilty one meets the failure policy. A plugin in quarantine is not called, and its policy decides.
 //! Knows plugins and segments' indices; does not know records.
 
-use std::collections::BTreeMap;
+mod migration;
+
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +21,15 @@ use crate::plugin::{
     Run, TextBody, Timer, Verdict,
 };
 use crate::proto::log::v1::Failure;
+use crate::state::ids::RoomId;
 
 /// One of the plugins in force.
 struct Link {
     plugin: Arc<dyn Plugin>,
     instance: Option<Box<dyn Instance>>,
     meter: Meter,
+    /// Rooms whose memory is known to be in the plugin's own layout.
+    current: HashSet<RoomId>,
 }
 
 /// See the module.
@@ -53,6 +58,7 @@ impl Chain {
 
     /// Takes the newest set. Called between two segments, so a reload takes effect between two messages.
     pub fn refresh(&mut self) {
+        self.bound_current();
         let set = self.sets.borrow_and_update().clone();
         if self.version == Some(set.version) {
             return;
@@ -66,12 +72,20 @@ impl Chain {
                 let kept = old
                     .iter_mut()
                     .find(|link| Arc::ptr_eq(&link.plugin, plugin))
-                    .map(|link| (link.instance.take(), std::mem::take(&mut link.meter)));
-                let (instance, meter) = kept.unwrap_or_default();
+                    .map(|link| {
+                        let current = std::mem::take(&mut link.current);
+                        (
+                            link.instance.take(),
+                            std::mem::take(&mut link.meter),
+                            current,
+                        )
+                    });
+                let (instance, meter, current) = kept.unwrap_or_default();
                 Link {
                     plugin: plugin.clone(),
                     instance,
                     meter,
+                    current,
                 }
             })
             .collect();
@@ -91,6 +105,7 @@ impl Chain {
         }
         shown.sort();
         self.scope.set_commands(shown);
+        self.scope.set_layouts(self.layouts());
     }
 
     /// What a plugin remembers was changed by another hand: its instance, whose memory may hold what was, goes.
@@ -98,6 +113,7 @@ impl Chain {
         for link in &mut self.links {
             if link.plugin.manifest().name == plugin {
                 link.instance = None;
+                link.current.clear();
             }
         }
     }
@@ -336,7 +352,10 @@ impl Chain {
                 .iter()
                 .filter_map(|i| items.get(*i).cloned())
                 .collect();
-            match self.call(link, at.clone(), |instance| call(instance, &batch)) {
+            let called = self
+                .bring_along(link, role, &at)
+                .and_then(|()| self.call(link, at.clone(), |instance| call(instance, &batch)));
+            match called {
                 Ok(answer) if answer.len() == batch.len() => {
                     answers.extend(answer.into_iter().map(Ok));
                     continue;
@@ -356,7 +375,8 @@ impl Chain {
                 }
                 let one = std::slice::from_ref(item);
                 let answer = self
-                    .call(link, vec![at], |instance| call(instance, one))
+                    .bring_along(link, role, &[at])
+                    .and_then(|()| self.call(link, vec![at], |instance| call(instance, one)))
                     .and_then(|answer| {
                         answer
                             .into_iter()
@@ -380,7 +400,8 @@ impl Chain {
         if let Some(left) = self.quarantined(link) {
             return Err(Silent::Quarantined(left));
         }
-        self.call(link, vec![at], &call)
+        self.bring_along(link, role, &[at])
+            .and_then(|()| self.call(link, vec![at], &call))
             .map_err(|fault| self.failure(link, role, &fault))
     }
 

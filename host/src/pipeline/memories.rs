@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 
-use super::scope::{BYTES, ENTRIES, KEY_BYTES, VALUE_BYTES};
 use super::segment::{Draft, Planned};
+use crate::plugin::{KEY_BYTES, MEMORY_BYTES as BYTES, MEMORY_ENTRIES as ENTRIES, VALUE_BYTES};
 use crate::proto::log::v1::{
     DeletePluginState, ImportPluginState, Ingress, PluginEntry, PluginStateDeleted,
     PluginStateImported, PluginStateStaged, PluginStateValue, StagedImport, Verdict, change,

@@ -108,6 +108,7 @@ impl Loader {
             recipe.name.clone(),
         )?;
         let said = guest.describe()?;
+        let layout = guest.layout()?;
         let mut manifest = manifest::check(name, recipe.linked.roles, said)?;
         guest
             .start(&recipe.settings)?
@@ -116,6 +117,7 @@ impl Loader {
         manifest.priority = own.priority.unwrap_or(manifest.priority);
         Ok(Version::new(
             manifest,
+            layout,
             own.on_failure,
             Rule::of(&self.config.defaults),
             recipe,

@@ -48,6 +48,7 @@ impl Recipe {
 pub(super) struct Version {
     manifest: Manifest,
     on_failure: Option<Policy>,
+    layout: u32,
     standing: Arc<Standing>,
     stock: Arc<Stock>,
     refills: Refills,
@@ -76,6 +77,7 @@ impl Stock {
 impl Version {
     pub(super) fn new(
         manifest: Manifest,
+        layout: u32,
         on_failure: Option<Policy>,
         rule: Rule,
         recipe: Recipe,
@@ -91,6 +93,7 @@ impl Version {
         let standing = Standing::new(&manifest.name, &manifest.version, rule);
         Self {
             manifest,
+            layout,
             on_failure,
             standing: Arc::new(standing),
             stock,
@@ -120,6 +123,10 @@ impl Plugin for Version {
 
     fn standing(&self) -> Option<&Standing> {
         Some(&self.standing)
+    }
+
+    fn layout(&self) -> u32 {
+        self.layout
     }
 
     fn instance(&self, calls: Arc<dyn Calls>) -> Result<Box<dyn Instance>, Fault> {
