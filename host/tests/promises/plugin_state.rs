@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::client::{Session, assert_dense, client, history, text};
 use super::plugin_support::component;
-use super::server::{Home, NO_QUARANTINE, PATIENCE, PROGRAM, ROOMY, Server, settled};
+use super::server::{Home, NO_QUARANTINE, PATIENCE, PROGRAM, ROOMY, Server, settled, until};
 
 /// A home with the plugin `tally`.
 fn home(settings: &str) -> Home {
@@ -337,5 +337,86 @@ async fn a_counter_agrees_with_the_log_after_kills() {
     let counted = exported(&home).await;
     let all = json!({"key": "all", "counter": events.len()});
     assert_eq!(counted[2], all, "{counted:?}");
+    server.stop().await;
+}
+
+/// What `chat-host plugin …` or `dead-letters …` says.
+async fn tool(home: &Home, words: &[&str]) -> String {
+    let mut command = Command::new(PROGRAM);
+    command.args(words).arg("--data").arg(home.data());
+    settled(&mut command);
+    let output = timeout(PATIENCE, command.output()).await;
+    let output = output.expect("it ends in time").unwrap();
+    let wrong = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?}: {wrong}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What the tally tells after a message.
+async fn told(session: &mut Session, room: &str, said: &str) -> String {
+    let heard = say(session, room, said).await;
+    heard.split_once(' ').unwrap().1.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_version_brings_each_room_along_once_whatever_ends_the_server() {
+    // Of all partitions.
+    const ROOMS: [&str; 6] = ["lobby", "tea", "one", "two", "three", "four"];
+    let home = home("");
+    let server = home.start().await;
+    let mut alice = Session::open(&server.url, "alice", "").await.unwrap();
+    let token = alice.welcome.token.clone();
+    for room in ROOMS {
+        alice.join(room, None).await.unwrap();
+        assert_eq!(told(&mut alice, room, "a").await, "#1");
+        assert_eq!(told(&mut alice, room, "b").await, "#2");
+    }
+    let old = home.path("old.jsonl");
+    done(&home, &["export", "tally", old.to_str().unwrap()]).await;
+
+    let folder = home.path("plugins");
+    let file = folder.join("tally.wasm.new");
+    std::fs::copy(component("tally-next-guest", "tally_next"), &file).unwrap();
+    std::fs::rename(&file, folder.join("tally.wasm")).unwrap();
+    until("the new version serves", || {
+        home.log().contains("plugin replaced")
+    })
+    .await;
+    for room in &ROOMS[..3] {
+        assert_eq!(told(&mut alice, room, "c").await, "##3 1", "{room}");
+    }
+    let server = kill_and_start(&home, server).await;
+    let mut alice = Session::open(&server.url, "alice", &token).await.unwrap();
+    for (at, room) in ROOMS.into_iter().enumerate() {
+        alice.join(room, None).await.unwrap();
+        let number = if at < 3 { 4 } else { 3 };
+        let expected = format!("##{number} 1");
+        assert_eq!(told(&mut alice, room, "d").await, expected, "{room}");
+    }
+    let layouts: Vec<Value> = shown(&home).await;
+    assert!(
+        layouts.iter().all(|room| room["layout"] == 1),
+        "{layouts:?}"
+    );
+
+    // Back to a version that can't read it: it is left alone, and the operator is told.
+    let before = exported(&home).await;
+    tool(&home, &["plugin", "rollback", "tally"]).await;
+    let decided = alice.post("lobby", "back", "back").await.unwrap();
+    assert_eq!(decided.result(), v1::Result::Withheld, "{decided:?}");
+    let letters = tool(&home, &["dead-letters", "list", "--json"]).await;
+    assert!(
+        letters.contains("(layout 1; this one writes 0)"),
+        "{letters}"
+    );
+    assert_eq!(exported(&home).await, before);
+    // An older export is what it can go on with; and what the newer one then brings along again.
+    let import = ["import", "tally", old.to_str().unwrap()];
+    refused(&home, &import, 3, "they don't mix").await;
+    done(&home, &[&import[..], &["--replace"]].concat()).await;
+    assert_eq!(told(&mut alice, "lobby", "e").await, "#3");
+    tool(&home, &["plugin", "reload", "tally"]).await;
+    assert_eq!(told(&mut alice, "lobby", "f").await, "##4 1");
+    assert_eq!(told(&mut alice, "tea", "f").await, "##3 1");
     server.stop().await;
 }
