@@ -346,7 +346,7 @@ fn as_text(value: &DeValue<'_>, rule: Rule) -> Option<String> {
         (DeValue::Boolean(yes), Rule::Switch) => Some(yes.to_string()),
         (_, Rule::Number(..) | Rule::Switch) => None,
         (DeValue::String(text), _) => Some(text.to_string()),
-        (DeValue::Array(items), Rule::Names) => {
+        (DeValue::Array(items), Rule::Names | Rule::Rooms) => {
             let names: Option<Vec<&str>> =
                 items.iter().map(|item| item.get_ref().as_str()).collect();
             Some(names?.join(","))
@@ -364,7 +364,7 @@ fn expected(value: &DeValue<'_>, rule: Rule) -> String {
         }
         (Rule::Number(..) | Rule::Switch, _) | (_, DeValue::String(_)) => allowed,
         (Rule::Bytes(..), _) => format!("a whole number of bytes, or a text: {allowed}"),
-        (Rule::Names, _) => format!("a list of texts: {allowed}"),
+        (Rule::Names | Rule::Rooms, _) => format!("a list of texts: {allowed}"),
         _ => format!("a text, in quotes: {allowed}"),
     }
 }

@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::Retain;
 use super::units;
+use crate::plugin::Reach;
 
 /// Less would forget what people are still reading; whoever writes it means another unit.
 const SHORTEST_AGE: Duration = Duration::from_secs(1);
@@ -41,6 +42,8 @@ pub enum Rule {
     OneOf(&'static [&'static str]),
     /// Names of plugins with commas between them.
     Names,
+    /// Patterns of rooms' names with commas between them, one at least.
+    Rooms,
     /// An age, a size, or both.
     Retain,
     /// A level or the directives of `RUST_LOG`.
@@ -82,6 +85,11 @@ impl Rule {
             },
             Self::OneOf(words) => words.contains(&text).then(|| text.to_owned()),
             Self::Names => parse_names(text).map(|names| names.join(",")),
+            Self::Rooms => {
+                let patterns: Vec<String> =
+                    text.split(',').map(|one| one.trim().to_owned()).collect();
+                Reach::parse(&patterns).ok().map(|_| patterns.join(","))
+            }
             Self::Retain => parse_retain(text).map(show_retain),
             Self::Level => {
                 let words = !text.is_empty() && EnvFilter::try_new(text).is_ok();
@@ -122,6 +130,10 @@ impl Rule {
             Self::Switch => "true or false".to_owned(),
             Self::OneOf(words) => words.join(" or "),
             Self::Names => "names of plugins, such as wordlist,basics".to_owned(),
+            Self::Rooms => {
+                "one or more patterns of rooms' names, such as [\"lobby\", \"team-*\", \"!team-quiet\"]"
+                    .to_owned()
+            }
             Self::Retain => format!(
                 "an age, a size or both, such as 90d,10GiB: an age in s, m, h or d, from {} on, and a size in {}, from {} on",
                 units::show_duration(SHORTEST_AGE),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::Directory;
+use super::reached::Shown;
 use crate::plugin::{
     Calls, KEY_BYTES, MEMORY_BYTES as BYTES, MEMORY_ENTRIES as ENTRIES, Remembered, VALUE_BYTES,
 };
@@ -40,7 +41,7 @@ pub struct At {
 pub struct Scope {
     inner: Mutex<Inner>,
     directory: Arc<dyn Directory>,
-    commands: Mutex<Vec<(String, String, String)>>,
+    commands: Mutex<Arc<[Shown]>>,
 }
 
 struct Inner {
@@ -64,6 +65,7 @@ struct Inner {
 struct Brought {
     entries: BTreeMap<String, (Vec<u8>, u64)>,
     bytes: u64,
+    layout: u32,
 }
 
 type Value = (Option<Vec<u8>>, u64);
@@ -102,7 +104,7 @@ impl Scope {
     }
 
     /// What `/help` lists from now on.
-    pub fn set_commands(&self, commands: Vec<(String, String, String)>) {
+    pub fn set_commands(&self, commands: Arc<[Shown]>) {
         *self.commands.lock() = commands;
     }
 
@@ -111,13 +113,17 @@ impl Scope {
         self.inner.lock().layouts = layouts;
     }
 
-    /// In which layout a plugin's memory of a room is written; none where it remembers nothing there. Asked before the
-    /// plugin is called about the room, so no write of this segment is missed.
+    /// In which layout a plugin's memory of a room is written; none where it remembers nothing there, or has only
+    /// begun to in this segment.
     ///
     /// # Errors
     /// Where the store fails.
     pub fn layout_of(&self, plugin: &str, room: RoomId) -> Result<Option<u32>, StoreError> {
-        let account = remembered::account(&self.inner.lock().view, room, plugin)?;
+        let inner = self.inner.lock();
+        if let Some(brought) = inner.brought.get(&(plugin.to_owned(), room)) {
+            return Ok(Some(brought.layout));
+        }
+        let account = remembered::account(&inner.view, room, plugin)?;
         Ok((account.entries > 0).then_some(account.layout))
     }
 
@@ -185,9 +191,20 @@ impl Scope {
         let size = |(key, (value, _)): (&String, &(Vec<u8>, u64))| (key.len() + value.len()) as u64;
         let bytes = entries.iter().map(size).sum();
         inner.migrated.entry(at.item).or_default().push(change);
-        let brought = Brought { entries, bytes };
+        let brought = Brought {
+            entries,
+            bytes,
+            layout,
+        };
         inner.brought.insert((plugin.to_owned(), at.room), brought);
         Ok(())
+    }
+
+    /// A room's name; empty where there is none.
+    pub fn name_of(&self, room: RoomId) -> String {
+        let inner = self.inner.lock();
+        let state = inner.view.read::<RoomState>(&keys::room(room));
+        state.ok().flatten().map_or_else(String::new, |s| s.name)
     }
 
     /// The next call is about these messages.
@@ -428,9 +445,7 @@ impl Calls for Scope {
     }
 
     fn room_name(&self, room: u64) -> String {
-        let inner = self.inner.lock();
-        let state = inner.view.read::<RoomState>(&keys::room(RoomId(room)));
-        state.ok().flatten().map_or_else(String::new, |s| s.name)
+        self.name_of(RoomId(room))
     }
 
     fn members(&self, room: u64, limit: u32) -> Vec<u64> {
@@ -440,7 +455,7 @@ impl Calls for Scope {
     }
 
     fn commands(&self) -> Vec<(String, String, String)> {
-        self.commands.lock().clone()
+        self.commands.lock().to_vec()
     }
 }
 

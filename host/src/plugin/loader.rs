@@ -17,8 +17,8 @@ use super::load_error::{LoadError, Reason};
 use super::spares::Refills;
 use super::standing::Rule;
 use super::stats::Stats;
-use super::version::{Recipe, Version};
-use super::{manifest, probe, secrets};
+use super::version::{Given, Recipe, Version};
+use super::{Comparison, PluginStats, Reach, manifest, probe, secrets};
 use crate::config::PluginConfig;
 
 /// Loads plugins, one at a time.
@@ -115,13 +115,23 @@ impl Loader {
             .map_err(|told| Reason::Start(super::fault::one_line(&told, 512)))?;
         probe::probe(guest, &manifest)?;
         manifest.priority = own.priority.unwrap_or(manifest.priority);
+        let given = Given {
+            on_failure: own.on_failure,
+            reach: Reach::parse(&own.rooms).map_err(Reason::Settings)?,
+            shadow: own.shadow.then(|| Arc::new(Comparison::default())),
+        };
+        // What it costs in the shadow is told apart.
+        let stats = match own.shadow {
+            true => Arc::new(PluginStats::default()),
+            false => self.stats.of(name),
+        };
         Ok(Version::new(
             manifest,
             layout,
-            own.on_failure,
+            given,
             Rule::of(&self.config.defaults),
             recipe,
-            self.stats.of(name),
+            stats,
             self.refills.clone(),
         ))
     }

@@ -37,12 +37,15 @@ mod orders;
 mod outside;
 mod plugins;
 mod probe;
+mod reach;
 mod secrets;
+mod shadow;
 mod spares;
 mod standing;
 mod stats;
 mod ticker;
 mod version;
+pub mod words;
 
 pub use alone::{Alone, AloneError, Facts, Room, Unstarted};
 pub use compiler::{Compiler, SUBCOMMAND as COMPILE, compile_stdin};
@@ -55,8 +58,10 @@ pub use contract::{
 pub use engine::EngineError;
 pub use load_error::{LoadError, Reason};
 pub use manifest::is_name;
-pub use orders::{Order, Status};
+pub use orders::{Order, ShadowStatus, Status};
 pub use outside::Held;
 pub use plugins::{OpenError, Orders, Plugins};
+pub use reach::Reach;
+pub use shadow::{Answer, Comparison, Example};
 pub use standing::{Meter, Rule, Seen, SeenQuarantine, Standing};
 pub use stats::{Counter, Failures, PluginStats, RoleStats, Stats};

@@ -170,7 +170,7 @@ async fn what_is_exported_deleted_and_imported_is_there_again_and_goes_on() {
     done(&home, &["delete", "tally", "--room", "lobby", "--yes"]).await;
     assert_eq!(shown(&home).await.len(), 1, "the other room is left alone");
     server.stop().await;
-    refused(&home, &["show", "tally"], 4, "no server runs on").await;
+    refused(&home, &["show", "tally"], 4, "no host runs on").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

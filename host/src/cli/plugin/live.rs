@@ -1,6 +1,6 @@
 //! `chat-host plugin list`, `show` and what changes a running host, over its control socket.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,7 +9,7 @@ use super::super::exit::{Exit, complain};
 use super::super::{print, wait};
 use super::words::size;
 use crate::control::{self, Answer, Request};
-use crate::plugin::{Order, Status};
+use crate::plugin::{Order, ShadowStatus, Status};
 
 /// Which running host.
 #[derive(Debug, Args)]
@@ -20,21 +20,6 @@ pub(super) struct Host {
     /// As JSON, for programs
     #[arg(long)]
     pub(super) json: bool,
-}
-
-impl Host {
-    /// Where its data is.
-    ///
-    /// # Errors
-    /// What to do where that is not known.
-    pub(super) fn folder(&self) -> Result<PathBuf, String> {
-        let named = self.data.clone();
-        named
-            .or_else(|| crate::config::variables::Variables::of_process().data_home())
-            .ok_or_else(|| {
-                "there is no home folder to find the data in; name it with --data".into()
-            })
-    }
 }
 
 /// What `chat-host plugin list` is given.
@@ -112,14 +97,27 @@ fn json(value: &impl serde::Serialize) -> ExitCode {
     }
 }
 
+impl Host {
+    /// Its data folder.
+    pub(super) fn data(&self) -> Result<PathBuf, ExitCode> {
+        let home = || crate::config::variables::Variables::of_process().data_home();
+        self.data.clone().or_else(home).ok_or_else(|| {
+            complain("there is no home folder to find the data in; name it with --data");
+            Exit::Usage.into()
+        })
+    }
+}
+
+/// No host answers there.
+pub(super) fn nobody(data: &Path) -> String {
+    format!(
+        "no host runs on {}; name its data folder with --data (one with --memory has none)",
+        data.display()
+    )
+}
+
 fn ask(host: &Host, order: Order) -> Result<Vec<Status>, ExitCode> {
-    let data = match host.folder() {
-        Ok(data) => data,
-        Err(words) => {
-            complain(&words);
-            return Err(Exit::Usage.into());
-        }
-    };
+    let data = host.data()?;
     let mut statuses = Vec::new();
     let code = wait(async {
         let (exit, words) = match control::ask(&data, &Request::Plugins(order)).await {
@@ -129,13 +127,7 @@ fn ask(host: &Host, order: Order) -> Result<Vec<Status>, ExitCode> {
             }
             Ok(Some(Answer::Failed(reason))) => (Exit::Refused, reason),
             Ok(Some(_)) => (Exit::Failure, "the server answered something else".into()),
-            Ok(None) => (
-                Exit::Unreachable,
-                format!(
-                    "no host runs on {}; name its data folder with --data (one with --memory has none)",
-                    data.display()
-                ),
-            ),
+            Ok(None) => (Exit::Unreachable, nobody(&data)),
             Err(error) => (Exit::Failure, format!("{error:#}")),
         };
         complain(&words);
@@ -200,6 +192,13 @@ fn table(statuses: &[Status]) -> String {
                 text.push_str(&format!("{}: {words}\n", status.name));
             }
         }
+        if let Some(shadow) = &status.shadow {
+            let name = &status.name;
+            let words = compared(shadow);
+            text.push_str(&format!(
+                "{name}: in the shadow, {words}; see chat-host plugin show {name}\n"
+            ));
+        }
     }
     text
 }
@@ -215,6 +214,13 @@ fn shown(status: &Status) -> String {
         row("quarantine", status.quarantine.clone());
     }
     row("roles", dash(&status.roles.join(", ")));
+    row(
+        "rooms",
+        match status.rooms.is_empty() {
+            true => "all".into(),
+            false => status.rooms.join(", "),
+        },
+    );
     row("order", status.priority.to_string());
     row(
         "messages",
@@ -230,6 +236,40 @@ fn shown(status: &Status) -> String {
     );
     row("memory", size(status.memory_bytes));
     row("kept", dash(&status.kept.join(", ")));
+    if let Some(shadow) = &status.shadow {
+        row("shadow", compared(shadow));
+        text.push_str(&examples(shadow));
+    }
+    text
+}
+
+/// `0.2.0 would have answered 3 of 120 otherwise`.
+fn compared(shadow: &ShadowStatus) -> String {
+    let mut words = format!(
+        "{} would have answered {} of {} otherwise",
+        shadow.version, shadow.otherwise, shadow.compared
+    );
+    if shadow.failures > 0 {
+        words.push_str(&format!(", {} failures", shadow.failures));
+    }
+    if !shadow.quarantine.is_empty() {
+        words.push_str(&format!("; in quarantine: {}", shadow.quarantine));
+    }
+    words
+}
+
+fn examples(shadow: &ShadowStatus) -> String {
+    let mut text = format!(
+        "             a call: p50 {}, p99 {}\n",
+        micros(shadow.p50_us),
+        micros(shadow.p99_us)
+    );
+    for example in &shadow.examples {
+        text.push_str(&format!(
+            "\n  {} in `{}`: {:?}\n    in force   {}\n    shadow     {}\n",
+            example.role, example.room, example.text, example.in_force, example.shadow
+        ));
+    }
     text
 }
 

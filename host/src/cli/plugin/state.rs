@@ -1,7 +1,7 @@
 //! `chat-host plugin state`: what a plugin remembers on a running host, shown, exported, imported and deleted.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use super::super::exit::{Exit, complain};
 use super::super::{print, wait};
-use super::live::Host;
+use super::live::{Host, nobody};
 use super::state_file::{self, Head, OfRoom, Writer};
 use super::words::size;
 use crate::client::clean::clean_line;
@@ -76,8 +76,18 @@ struct Place {
 }
 
 pub(super) fn run(args: &StateArgs) -> ExitCode {
+    let host = match &args.command {
+        Command::Show(place) | Command::Export { place, .. } | Command::Delete { place, .. } => {
+            &place.host
+        }
+        Command::Import { host, .. } => host,
+    };
+    let data = match host.data() {
+        Ok(data) => data,
+        Err(code) => return code,
+    };
     wait(async {
-        match carry_out(&args.command).await {
+        match carry_out(&args.command, &data).await {
             Ok(text) => print(&text),
             Err((exit, words)) => {
                 complain(&words);
@@ -89,22 +99,22 @@ pub(super) fn run(args: &StateArgs) -> ExitCode {
 
 type Refusal = (Exit, String);
 
-async fn carry_out(command: &Command) -> Result<String, Refusal> {
+async fn carry_out(command: &Command, data: &Path) -> Result<String, Refusal> {
     match command {
-        Command::Show(place) => show(place).await,
-        Command::Export { place, file } => export(place, file.as_ref()).await,
+        Command::Show(place) => show(place, data).await,
+        Command::Export { place, file } => export(place, file.as_ref(), data).await,
         Command::Import {
             name,
             file,
             replace,
-            host,
-        } => import(name, file, *replace, host).await,
-        Command::Delete { place, yes } => delete(place, *yes).await,
+            ..
+        } => import(name, file, *replace, data).await,
+        Command::Delete { place, yes } => delete(place, *yes, data).await,
     }
 }
 
-async fn show(place: &Place) -> Result<String, Refusal> {
-    let memories = memories(place).await?;
+async fn show(place: &Place, data: &Path) -> Result<String, Refusal> {
+    let memories = memories(place, data).await?;
     if !place.host.json {
         return Ok(table(&memories));
     }
@@ -113,8 +123,8 @@ async fn show(place: &Place) -> Result<String, Refusal> {
     Ok(text)
 }
 
-async fn export(place: &Place, file: Option<&PathBuf>) -> Result<String, Refusal> {
-    let mut rooms = memories(place).await?;
+async fn export(place: &Place, file: Option<&PathBuf>, data: &Path) -> Result<String, Refusal> {
+    let mut rooms = memories(place, data).await?;
     rooms.retain(|memory| memory.entries > 0);
     let head = Head::now(&place.name, rooms.len());
     let mut writer = Writer::new(file, &head).map_err(failure)?;
@@ -123,7 +133,7 @@ async fn export(place: &Place, file: Option<&PathBuf>) -> Result<String, Refusal
             plugin: place.name.clone(),
             room: memory.room.clone(),
         };
-        match ask(&place.host, request).await? {
+        match ask(data, request).await? {
             Answer::Contents(contents) => {
                 writer.room(&memory.room, contents).map_err(failure)?;
             }
@@ -134,7 +144,7 @@ async fn export(place: &Place, file: Option<&PathBuf>) -> Result<String, Refusal
     Ok(String::new())
 }
 
-async fn import(name: &str, file: &PathBuf, replace: bool, host: &Host) -> Result<String, Refusal> {
+async fn import(name: &str, file: &PathBuf, replace: bool, data: &Path) -> Result<String, Refusal> {
     let usage = |words: String| (Exit::Usage, format!("{}: {words}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
     let rooms = state_file::read(name, &text).map_err(usage)?;
@@ -142,7 +152,7 @@ async fn import(name: &str, file: &PathBuf, replace: bool, host: &Host) -> Resul
     let (mut done, mut refused) = (0, Vec::new());
     for room in rooms {
         let words = format!("#{}", room.room);
-        match import_room(name, import, room, replace, host).await {
+        match import_room(name, import, room, replace, data).await {
             Ok(()) => done += 1,
             // What is wrong with one room says nothing of the others.
             Err((Exit::Refused, reason)) => refused.push(format!("{words}: {reason}")),
@@ -161,7 +171,7 @@ async fn import_room(
     import: u128,
     room: OfRoom,
     replace: bool,
-    host: &Host,
+    data: &Path,
 ) -> Result<(), Refusal> {
     let layout = room.layout;
     let of = room.room.clone();
@@ -178,16 +188,16 @@ async fn import_room(
             layout,
             entries,
         };
-        take(host, piece).await?;
+        take(data, piece).await?;
     }
     Ok(())
 }
 
 /// Sends a piece until it is known what became of it.
-async fn take(host: &Host, piece: Piece) -> Result<(), Refusal> {
+async fn take(data: &Path, piece: Piece) -> Result<(), Refusal> {
     let mut last = (Exit::Failure, String::new());
     for _ in 0..TRIES {
-        match ask(host, Request::Import(piece.clone())).await {
+        match ask(data, Request::Import(piece.clone())).await {
             Ok(Answer::Done) => return Ok(()),
             Ok(Answer::Unknown(reason)) => last = (Exit::Unreachable, reason),
             Ok(other) => return Err(other_than_expected(other)),
@@ -199,8 +209,8 @@ async fn take(host: &Host, piece: Piece) -> Result<(), Refusal> {
     Err(last)
 }
 
-async fn delete(place: &Place, yes: bool) -> Result<String, Refusal> {
-    let there = memories(place).await?;
+async fn delete(place: &Place, yes: bool, data: &Path) -> Result<String, Refusal> {
+    let there = memories(place, data).await?;
     let sum = |of: fn(&Memory) -> u64| there.iter().map(of).sum::<u64>();
     let what = format!(
         "{} entries and {} timers of `{}` in {} rooms",
@@ -217,39 +227,32 @@ async fn delete(place: &Place, yes: bool) -> Result<String, Refusal> {
         plugin: place.name.clone(),
         room: place.room.clone(),
     };
-    match ask(&place.host, request).await? {
+    match ask(data, request).await? {
         Answer::Done => Ok(format!("deleted: {what}\n")),
         other => Err(other_than_expected(other)),
     }
 }
 
-async fn memories(place: &Place) -> Result<Vec<Memory>, Refusal> {
+async fn memories(place: &Place, data: &Path) -> Result<Vec<Memory>, Refusal> {
     let request = Request::Show {
         plugin: place.name.clone(),
         room: place.room.clone(),
     };
-    match ask(&place.host, request).await? {
+    match ask(data, request).await? {
         Answer::Memories(memories) => Ok(memories),
         other => Err(other_than_expected(other)),
     }
 }
 
-async fn ask(host: &Host, request: Request) -> Result<Answer, Refusal> {
-    let data = host.folder().map_err(|words| (Exit::Usage, words))?;
-    match control::ask(&data, &control::Request::PluginState(request)).await {
+async fn ask(data: &Path, request: Request) -> Result<Answer, Refusal> {
+    match control::ask(data, &control::Request::PluginState(request)).await {
         Ok(Some(Said::PluginState(answer))) => Ok(answer),
         Ok(Some(Said::Failed(reason))) => Err((Exit::Failure, reason)),
         Ok(Some(_)) => Err((
             Exit::Failure,
             "the server answered something else; is it of another version?".into(),
         )),
-        Ok(None) => Err((
-            Exit::Unreachable,
-            format!(
-                "no server runs on {}; start it, or name its data folder with --data (one with --memory can't be asked)",
-                data.display()
-            ),
-        )),
+        Ok(None) => Err((Exit::Unreachable, nobody(data))),
         Err(error) => Err((
             Exit::Failure,
             format!("the server does not answer: {error}"),

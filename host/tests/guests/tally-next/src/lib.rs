@@ -2,7 +2,10 @@
 //! Its settings choose how that fails.
 #![allow(missing_docs)] // Test data.
 
-use chat_plugin::{Manifest, Memory, Message, Migration, Moderation, Plugin, State, Verdict, log};
+use chat_plugin::{
+    Call, Commands, Effect, Manifest, Memory, Message, Migration, Moderation, Plugin, RoomId,
+    State, Timer, Timers, Verdict, log,
+};
 use serde::Deserialize;
 
 #[derive(Default, Deserialize)]
@@ -17,7 +20,7 @@ impl Plugin for Tally {
     type Settings = Settings;
 
     fn manifest() -> Manifest {
-        Manifest::new("tally", "2.0.0")
+        Manifest::new("tally", "2.0.0").command("later", "", "Nothing any more")
     }
 
     fn start(settings: Settings) -> Result<Self, String> {
@@ -34,6 +37,19 @@ impl Moderation for Tally {
             }
             (number, brought) => Verdict::withhold(format!("{number:?} {brought:?}")),
         }
+    }
+}
+
+// A version that lacks a role of the one before is not taken.
+impl Commands for Tally {
+    fn run(&mut self, _: Call<'_>) -> Result<Vec<Effect>, String> {
+        Ok(vec![])
+    }
+}
+
+impl Timers for Tally {
+    fn fired(&mut self, _: RoomId, _: &Timer, _: State) -> Vec<Effect> {
+        vec![]
     }
 }
 
@@ -63,4 +79,4 @@ impl Migration for Tally {
     }
 }
 
-chat_plugin::export!(Tally: moderation, migration);
+chat_plugin::export!(Tally: moderation, commands, timers, migration);
