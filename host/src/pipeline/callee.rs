@@ -21,7 +21,7 @@ pub struct Callee {
     pub(super) instance: Option<Box<dyn Instance>>,
     meter: Meter,
     /// Rooms in which what it remembers is known to be in its own layout.
-    pub(super) current: HashSet<RoomId>,
+    pub(super) current: HashSet<RoomId, foldhash::fast::RandomState>,
 }
 
 impl Callee {
@@ -31,7 +31,7 @@ impl Callee {
             plugin,
             instance: None,
             meter: Meter::default(),
-            current: HashSet::new(),
+            current: HashSet::default(),
         }
     }
 

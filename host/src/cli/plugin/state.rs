@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::super::exit::{Exit, complain};
 use super::super::{print, wait};
@@ -107,8 +108,15 @@ async fn carry_out(command: &Command, data: &Path) -> Result<String, Refusal> {
             name,
             file,
             replace,
-            ..
-        } => import(name, file, *replace, data).await,
+            host,
+        } => {
+            let rooms = import(name, file, *replace, data).await?;
+            said(
+                host,
+                &json!({ "rooms": rooms }),
+                format!("{rooms} rooms imported"),
+            )
+        }
         Command::Delete { place, yes } => delete(place, *yes, data).await,
     }
 }
@@ -118,7 +126,15 @@ async fn show(place: &Place, data: &Path) -> Result<String, Refusal> {
     if !place.host.json {
         return Ok(table(&memories));
     }
-    let mut text = serde_json::to_string(&memories).map_err(failure)?;
+    said(&place.host, &memories, String::new())
+}
+
+/// A line: an object where that is asked for, else the words.
+fn said(host: &Host, object: &impl serde::Serialize, words: String) -> Result<String, Refusal> {
+    let mut text = match host.json {
+        true => serde_json::to_string(object).map_err(failure)?,
+        false => words,
+    };
     text.push('\n');
     Ok(text)
 }
@@ -144,7 +160,8 @@ async fn export(place: &Place, file: Option<&PathBuf>, data: &Path) -> Result<St
     Ok(String::new())
 }
 
-async fn import(name: &str, file: &PathBuf, replace: bool, data: &Path) -> Result<String, Refusal> {
+/// How many rooms were imported.
+async fn import(name: &str, file: &PathBuf, replace: bool, data: &Path) -> Result<u64, Refusal> {
     let usage = |words: String| (Exit::Usage, format!("{}: {words}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| usage(error.to_string()))?;
     let rooms = state_file::read(name, &text).map_err(usage)?;
@@ -160,7 +177,7 @@ async fn import(name: &str, file: &PathBuf, replace: bool, data: &Path) -> Resul
         }
     }
     if refused.is_empty() {
-        return Ok(format!("{done} rooms imported\n"));
+        return Ok(done);
     }
     refused.push(format!("{done} other rooms are imported"));
     Err((Exit::Refused, refused.join("\n")))
@@ -212,13 +229,9 @@ async fn take(data: &Path, piece: Piece) -> Result<(), Refusal> {
 async fn delete(place: &Place, yes: bool, data: &Path) -> Result<String, Refusal> {
     let there = memories(place, data).await?;
     let sum = |of: fn(&Memory) -> u64| there.iter().map(of).sum::<u64>();
-    let what = format!(
-        "{} entries and {} timers of `{}` in {} rooms",
-        sum(|memory| memory.entries),
-        sum(|memory| memory.timers),
-        place.name,
-        there.len()
-    );
+    let (entries, timers) = (sum(|memory| memory.entries), sum(|memory| memory.timers));
+    let (name, rooms) = (&place.name, there.len());
+    let what = format!("{entries} entries and {timers} timers of `{name}` in {rooms} rooms");
     if !yes {
         let words = format!("this would delete {what}; with --yes it does");
         return Err((Exit::Usage, words));
@@ -228,7 +241,10 @@ async fn delete(place: &Place, yes: bool, data: &Path) -> Result<String, Refusal
         room: place.room.clone(),
     };
     match ask(data, request).await? {
-        Answer::Done => Ok(format!("deleted: {what}\n")),
+        Answer::Done => {
+            let object = json!({ "rooms": rooms, "entries": entries, "timers": timers });
+            said(&place.host, &object, format!("deleted: {what}"))
+        }
         other => Err(other_than_expected(other)),
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -77,7 +78,12 @@ impl Writer {
     pub(super) fn new(file: Option<&PathBuf>, head: &Head) -> Result<Self, String> {
         let to: Box<dyn Write> = match file {
             Some(path) => {
-                let made = std::fs::File::create_new(path);
+                // What people said may be in it.
+                let made = std::fs::OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(path);
                 let file = made.map_err(|error| match error.kind() {
                     std::io::ErrorKind::AlreadyExists => format!(
                         "{} exists already; name a file that does not",
