@@ -3,7 +3,9 @@
 //!
 //! One request a connection: a line of JSON, answered with a line of JSON.
 
+mod base64;
 pub mod dead_letters;
+pub mod plugin_state;
 
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -24,8 +26,8 @@ use crate::journal::embedded::EmbeddedJournal;
 use crate::plugin::{Order, Orders, Status};
 use crate::telemetry::diary::{Diary, Line};
 
-/// The longest request.
-const REQUEST_BYTES: u64 = 64 * 1024;
+/// The longest request: a piece of an import, whose letters may each need six in JSON.
+const REQUEST_BYTES: u64 = 1024 * 1024;
 /// How long a request may take to arrive.
 const REQUEST: Duration = Duration::from_secs(5);
 /// Requests at once.
@@ -56,6 +58,8 @@ pub enum Request {
     },
     /// About messages at which plugins failed.
     DeadLetters(dead_letters::Request),
+    /// About what plugins remember.
+    PluginState(plugin_state::Request),
 }
 
 /// What is answered.
@@ -80,6 +84,8 @@ pub enum Answer {
     },
     /// About messages at which plugins failed.
     DeadLetters(dead_letters::Answer),
+    /// About what plugins remember.
+    PluginState(plugin_state::Answer),
     /// Not done, and why.
     Failed(String),
 }
@@ -161,7 +167,7 @@ async fn answer(
     journal: Arc<EmbeddedJournal>,
     diary: Diary,
     orders: Orders,
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
 ) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
@@ -181,7 +187,7 @@ async fn carry_out(
     journal: Arc<EmbeddedJournal>,
     diary: &Diary,
     orders: Orders,
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
 ) -> Answer {
     match request {
         Request::Plugins(order) => {
@@ -209,6 +215,9 @@ async fn carry_out(
         }
         Request::DeadLetters(request) => {
             Answer::DeadLetters(dead_letters::carry_out(request, gateway).await)
+        }
+        Request::PluginState(request) => {
+            Answer::PluginState(plugin_state::carry_out(request, gateway).await)
         }
     }
 }

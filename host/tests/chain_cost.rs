@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use chat_host::config::PluginConfig;
 use chat_host::pipeline::{At, Chain, Directory, Scope};
 use chat_host::plugin::{FormatItem, Message, Plugin, PluginSet, Plugins, TextBody};
-use chat_host::proto::log::v1::{Change, PartitionState, RoomState, change::Change as Kind};
+use chat_host::proto::log::v1::{Change, PartitionState, RoomState};
 use chat_host::state::ids::{Partition, PersonId, RoomId};
 use chat_host::state::memory::MemoryStore;
 use chat_host::state::view::View;
@@ -119,7 +119,7 @@ impl Line {
         for item in 0..messages {
             let changes = self.scope.take_changes(item).into_iter();
             let changes = changes.map(|change| Change {
-                change: Some(Kind::PluginState(change)),
+                change: Some(change),
             });
             let changes: Vec<Change> = changes.collect();
             let partition = &mut self.partition;

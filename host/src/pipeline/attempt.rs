@@ -16,13 +16,14 @@ use super::command::{Parsed, parse};
 use super::dead_letter;
 use super::effects::{self, By};
 use super::judged::{Judged, Silent, Stopped};
+use super::memories;
 use super::requests;
 use super::scope::{At, Scope};
 use super::segment::{Draft, Item, Planned};
 use crate::journal::Entry;
 use crate::plugin::{FormatItem, Message, TextBody};
 use crate::proto::log::v1::{
-    Failure, Ingress, IngressCause, Verdict, change, ingress::Request, outcome::Cause,
+    Failure, Ingress, IngressCause, Verdict, ingress::Request, outcome::Cause,
 };
 use crate::proto::v1::room_event;
 use crate::state::fold::{ENCODING, Fold, FoldError};
@@ -99,6 +100,12 @@ impl Attempt {
             let (cause, record) = read(entry);
             let before_ms = time_ms;
             time_ms = time_ms.max(cause.time_ms);
+            let memory_of = record.as_ref().and_then(memories::plugin_of);
+            if memory_of.is_some() {
+                // It is judged by what the messages before it leave behind.
+                self.flush(&mut slots, &mut decisions)?;
+                used = Used::default();
+            }
             loop {
                 match self.admit(&mut used, &cause, record.as_ref(), before_ms)? {
                     Admitted::AfterThis => {
@@ -116,6 +123,9 @@ impl Attempt {
                         if alone {
                             self.flush(&mut slots, &mut decisions)?;
                             used = Used::default();
+                        }
+                        if let Some(plugin) = memory_of {
+                            self.chain.forget(plugin);
                         }
                         break;
                     }
@@ -218,6 +228,8 @@ impl Attempt {
                 Some(Request::Detach(request)) => requests::detach(request),
                 Some(Request::RunStarted(request)) => requests::run_started(request),
                 Some(Request::ClearDeadLetters(seen)) => dead_letter::cleared(seen),
+                Some(Request::ImportPluginState(import)) => memories::import(fold, view, import)?,
+                Some(Request::DeletePluginState(request)) => memories::delete(fold, view, request)?,
                 None => Draft::only(Verdict::Refused, "this host does not know the request"),
             };
             Ok(Admitted::Decided(draft))
@@ -244,11 +256,9 @@ impl Attempt {
         let decided = places.into_iter().zip(items).zip(drafts);
         for (number, ((place, item), mut draft)) in decided.enumerate() {
             let remembered = self.scope.take_changes(number);
-            draft.planned.extend(
-                remembered
-                    .into_iter()
-                    .map(|change| Planned::plain(change::Change::PluginState(change))),
-            );
+            draft
+                .planned
+                .extend(remembered.into_iter().map(Planned::plain));
             if let Some(slot) = slots.get_mut(place) {
                 slot.draft = Some(draft);
                 slot.item = Some(item);

@@ -2,6 +2,7 @@
 //!
 //! Knows one call; does not know batches or what an answer means.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +13,15 @@ use super::judged::Silent;
 use super::scope::{At, Scope};
 use crate::plugin::{Fault, Instance, Meter, Plugin, Policy};
 use crate::proto::log::v1::Failure;
+use crate::state::ids::RoomId;
 
 /// See the module.
 pub struct Callee {
     pub plugin: Arc<dyn Plugin>,
-    instance: Option<Box<dyn Instance>>,
+    pub(super) instance: Option<Box<dyn Instance>>,
     meter: Meter,
+    /// Rooms in which what it remembers is known to be in its own layout.
+    pub(super) current: HashSet<RoomId, foldhash::fast::RandomState>,
 }
 
 impl Callee {
@@ -27,6 +31,7 @@ impl Callee {
             plugin,
             instance: None,
             meter: Meter::default(),
+            current: HashSet::default(),
         }
     }
 

@@ -43,6 +43,9 @@ impl Chain {
 
     /// Takes the newest set. Called between two segments, so a reload takes effect between two messages.
     pub fn refresh(&mut self) {
+        for link in &mut self.links {
+            link.bound_current();
+        }
         let set = self.sets.borrow_and_update().clone();
         if self.version == Some(set.version) {
             return;
@@ -70,6 +73,21 @@ impl Chain {
         }
         self.reaches = Reaches::of(&self.links);
         self.scope.set_commands(self.reaches.shown.clone());
+        let layouts = self
+            .links
+            .iter()
+            .map(|link| (link.name().to_owned(), link.layout()));
+        self.scope
+            .set_layouts(layouts.filter(|(_, layout)| *layout > 0).collect());
+    }
+
+    /// What a plugin remembers was changed by another hand: its instances, whose memory may hold what was, go.
+    pub fn forget(&mut self, plugin: &str) {
+        for link in &mut self.links {
+            if link.name() == plugin {
+                link.forget();
+            }
+        }
     }
 
     fn in_room(&mut self, room: RoomId) -> Arc<Reached> {

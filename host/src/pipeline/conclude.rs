@@ -29,7 +29,7 @@ impl Attempt {
         decisions: &mut Decisions,
     ) -> Result<(), FoldError> {
         let mut outcome = self.outcome(cause, time_ms, draft, item)?;
-        if outcome.encoded_len() > OUTCOME_BYTES {
+        if outcome.encoded_len() - migrations(&outcome.changes).1 > OUTCOME_BYTES {
             outcome = self.too_large(outcome, item)?;
         }
         let record = log::Record {
@@ -112,7 +112,8 @@ impl Attempt {
         Ok(outcome)
     }
 
-    /// What stands for an outcome that would be too large: nothing happens but that its failure is on record.
+    /// What stands for an outcome that would be too large: nothing happens but that its failure is on record. What was
+    /// brought along stays so, for what was decided after it was decided on it.
     fn too_large(
         &self,
         outcome: log::Outcome,
@@ -124,6 +125,10 @@ impl Attempt {
             Verdict::Withheld,
             "what the plugins made of it is too large",
         );
+        let (kept, _) = migrations(&outcome.changes);
+        draft
+            .planned
+            .extend(kept.into_iter().cloned().map(Planned::Plain));
         draft.plugin.clone_from(&outcome.plugin);
         draft.failures.push(Failure {
             plugin: outcome.plugin,
@@ -137,6 +142,17 @@ impl Attempt {
             .unwrap_or(Cause::Timer(log::TimerCause::default()));
         self.outcome(cause, outcome.time_ms, draft, item)
     }
+}
+
+/// The migrations among changes, and their size. It is not counted: a migration has the bounds of what a plugin may
+/// remember in a room, and happens once.
+fn migrations(changes: &[log::Change]) -> (Vec<&log::Change>, usize) {
+    let is_migration = |change: &&log::Change| {
+        matches!(change.change, Some(change::Change::PluginStateMigrated(_)))
+    };
+    let found: Vec<&log::Change> = changes.iter().filter(is_migration).collect();
+    let bytes = found.iter().map(|change| change.encoded_len()).sum();
+    (found, bytes)
 }
 
 /// Numbers given out within one outcome, which the view does not have yet.

@@ -92,11 +92,9 @@ impl Attempt {
             }
         };
         let remembered = self.scope.take_changes(0);
-        draft.planned.extend(
-            remembered
-                .into_iter()
-                .map(|change| Planned::plain(change::Change::PluginState(change))),
-        );
+        draft
+            .planned
+            .extend(remembered.into_iter().map(Planned::plain));
         self.scope.end_segment();
         let cause = Cause::Timer(log::TimerCause {
             plugin: due.plugin,

@@ -109,6 +109,28 @@ impl Link {
             .any(|callee| role(callee.plugin.manifest().roles))
     }
 
+    /// In which layout the version in force writes what it remembers.
+    pub fn layout(&self) -> u32 {
+        self.live
+            .as_ref()
+            .map_or(0, |callee| callee.plugin.layout())
+    }
+
+    /// Throws the instances away, and what is known of rooms.
+    pub fn forget(&mut self) {
+        for callee in [&mut self.live, &mut self.shadow].into_iter().flatten() {
+            callee.instance = None;
+            callee.current.clear();
+        }
+    }
+
+    /// See [`Callee::bound_current`].
+    pub fn bound_current(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.bound_current();
+        }
+    }
+
     /// What a failure means.
     pub fn policy(&self, judging: bool) -> Policy {
         self.live
@@ -177,7 +199,8 @@ impl Link {
             })
         });
         let answer = live
-            .call(scope, vec![at], &call)
+            .bring_along(scope, role, &[at])
+            .and_then(|()| live.call(scope, vec![at], &call))
             .map_err(|fault| live.failure(role, &fault));
         let answered = [answer];
         if let (Some(shadow), Some(beside)) = (&shadow, beside) {
@@ -202,7 +225,10 @@ fn ask<I: Clone, A>(
         answers.extend(batch.iter().map(|_| Err(Silent::Quarantined(left))));
         return;
     }
-    match live.call(scope, ats.to_vec(), |instance| call(instance, batch)) {
+    let answer = live
+        .bring_along(scope, role, ats)
+        .and_then(|()| live.call(scope, ats.to_vec(), |instance| call(instance, batch)));
+    match answer {
         Ok(answer) if answer.len() == batch.len() => {
             answers.extend(answer.into_iter().map(Ok));
             return;
@@ -221,13 +247,15 @@ fn ask<I: Clone, A>(
         }
         let one = std::slice::from_ref(item);
         let answer = live
-            .call(scope, vec![*at], |instance| call(instance, one))
+            .bring_along(scope, role, &[*at])
+            .and_then(|()| live.call(scope, vec![*at], |instance| call(instance, one)))
             .and_then(|answer| answer.into_iter().next().ok_or_else(no_answer));
         answers.push(answer.map_err(|fault| live.failure(role, &fault)));
     }
 }
 
-/// What the version in the shadow would answer, or that it fails; none where it is in quarantine.
+/// What the version in the shadow would answer, or that it fails; none where it is in quarantine, or can't read what the
+/// version in force remembers.
 fn beside<A>(
     shadow: &mut Callee,
     scope: &Arc<Scope>,
@@ -235,7 +263,7 @@ fn beside<A>(
     ats: &[At],
     call: impl FnOnce(&mut dyn Instance) -> Result<Vec<A>, Fault>,
 ) -> Option<Result<Vec<A>, Fault>> {
-    if shadow.quarantined().is_some() {
+    if shadow.quarantined().is_some() || !shadow.can_read(scope, role, ats) {
         return None;
     }
     let answer =

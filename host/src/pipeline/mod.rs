@@ -16,6 +16,8 @@ mod effects;
 mod executor;
 mod judged;
 mod link;
+mod memories;
+mod migration;
 mod owner;
 mod reached;
 mod requests;

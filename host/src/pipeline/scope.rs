@@ -10,21 +10,19 @@ use parking_lot::Mutex;
 
 use super::Directory;
 use super::reached::Shown;
-use crate::plugin::Calls;
-use crate::proto::log::v1::{PluginState, PluginStateValue, RoomState};
-use crate::state::change::read_size;
+use crate::plugin::{
+    Calls, KEY_BYTES, MEMORY_BYTES as BYTES, MEMORY_ENTRIES as ENTRIES, Remembered, VALUE_BYTES,
+};
+use crate::proto::log::v1::change::Change;
+use crate::proto::log::v1::{
+    PluginEntry, PluginState, PluginStateMigrated, PluginStateValue, RoomState,
+};
 use crate::state::ids::{PersonId, RoomId};
 use crate::state::keys;
+use crate::state::remembered;
+use crate::state::store::StoreError;
 use crate::state::view::View;
 
-/// Entries a plugin may keep in a room.
-const ENTRIES: u64 = 10_000;
-/// Bytes a plugin may keep in a room.
-const BYTES: u64 = 4 * 1024 * 1024;
-/// The longest key.
-const KEY_BYTES: usize = 256;
-/// The largest value.
-const VALUE_BYTES: usize = 64 * 1024;
 /// Bytes that may be written for one message, so that its outcome stays a small record.
 const MESSAGE_BYTES: usize = 256 * 1024;
 
@@ -55,6 +53,19 @@ struct Inner {
     settled: BTreeMap<(String, RoomId, String), Value>,
     /// The same, by message.
     by_item: BTreeMap<usize, Vec<PluginState>>,
+    /// What plugins brought along in this segment: it takes the place of what the view has.
+    brought: BTreeMap<(String, RoomId), Brought>,
+    /// The same, by message.
+    migrated: BTreeMap<usize, Vec<PluginStateMigrated>>,
+    /// In which layout each plugin writes, where it is not 0.
+    layouts: BTreeMap<String, u32>,
+}
+
+/// What a plugin remembers in a room after a migration that is not in the view yet.
+struct Brought {
+    entries: BTreeMap<String, (Vec<u8>, u64)>,
+    bytes: u64,
+    layout: u32,
 }
 
 type Value = (Option<Vec<u8>>, u64);
@@ -78,6 +89,9 @@ impl Scope {
                 written: Vec::new(),
                 settled: BTreeMap::new(),
                 by_item: BTreeMap::new(),
+                brought: BTreeMap::new(),
+                migrated: BTreeMap::new(),
+                layouts: BTreeMap::new(),
             }),
             directory,
             commands: Mutex::default(),
@@ -92,6 +106,98 @@ impl Scope {
     /// What `/help` lists from now on.
     pub fn set_commands(&self, commands: Arc<[Shown]>) {
         *self.commands.lock() = commands;
+    }
+
+    /// In which layout each plugin writes from now on.
+    pub fn set_layouts(&self, layouts: BTreeMap<String, u32>) {
+        self.inner.lock().layouts = layouts;
+    }
+
+    /// In which layout a plugin's memory of a room is written; none where it remembers nothing there, or has only
+    /// begun to in this segment.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub fn layout_of(&self, plugin: &str, room: RoomId) -> Result<Option<u32>, StoreError> {
+        let inner = self.inner.lock();
+        if let Some(brought) = inner.brought.get(&(plugin.to_owned(), room)) {
+            return Ok(Some(brought.layout));
+        }
+        let account = remembered::account(&inner.view, room, plugin)?;
+        Ok((account.entries > 0).then_some(account.layout))
+    }
+
+    /// All that a plugin remembers in a room, without what has expired.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub fn memory(&self, plugin: &str, at: At) -> Result<Vec<Remembered>, StoreError> {
+        let entries = remembered::entries(&self.inner.lock().view, at.room, plugin)?;
+        let lasting = entries
+            .into_iter()
+            .filter(|(_, value)| lasts(value.expires_ms, at));
+        let remembered = lasting.map(|(key, value)| Remembered {
+            key,
+            value: value.value.to_vec(),
+            expires_ms: (value.expires_ms > 0).then_some(value.expires_ms),
+        });
+        Ok(remembered.collect())
+    }
+
+    /// From this message on a plugin remembers this in its room, in this layout.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub fn bring(
+        &self,
+        plugin: &str,
+        at: At,
+        layout: u32,
+        memory: Vec<Remembered>,
+    ) -> Result<(), StoreError> {
+        let mut inner = self.inner.lock();
+        let before = remembered::entries(&inner.view, at.room, plugin)?;
+        let entries: BTreeMap<String, (Vec<u8>, u64)> = memory
+            .into_iter()
+            .map(|entry| (entry.key, (entry.value, entry.expires_ms.unwrap_or(0))))
+            .filter(|(_, (_, expires_ms))| lasts(*expires_ms, at))
+            .collect();
+        let removed = before
+            .iter()
+            .filter(|(key, _)| !entries.contains_key(key))
+            .map(|(key, _)| PluginEntry {
+                key: key.clone(),
+                ..PluginEntry::default()
+            });
+        let old: BTreeMap<&str, &PluginStateValue> =
+            before.iter().map(|(key, old)| (&**key, old)).collect();
+        let changed = entries
+            .iter()
+            .filter(|(key, (value, expires_ms))| {
+                let old = old.get(key.as_str());
+                old.is_none_or(|old| old.value != *value || old.expires_ms != *expires_ms)
+            })
+            .map(|(key, (value, expires_ms))| PluginEntry {
+                key: key.clone(),
+                value: Some(value.clone().into()),
+                expires_ms: *expires_ms,
+            });
+        let change = PluginStateMigrated {
+            plugin: plugin.to_owned(),
+            room: at.room.0,
+            layout,
+            entries: removed.chain(changed).collect(),
+        };
+        let size = |(key, (value, _)): (&String, &(Vec<u8>, u64))| (key.len() + value.len()) as u64;
+        let bytes = entries.iter().map(size).sum();
+        inner.migrated.entry(at.item).or_default().push(change);
+        let brought = Brought {
+            entries,
+            bytes,
+            layout,
+        };
+        inner.brought.insert((plugin.to_owned(), at.room), brought);
+        Ok(())
     }
 
     /// A room's name; empty where there is none.
@@ -118,6 +224,7 @@ impl Scope {
                 key: write.key.clone(),
                 value: write.value.0.clone().map(Into::into),
                 expires_ms: write.value.1,
+                layout: inner.layouts.get(&write.plugin).copied().unwrap_or(0),
             };
             inner.by_item.entry(write.item).or_default().push(change);
             inner
@@ -135,8 +242,16 @@ impl Scope {
     }
 
     /// Takes what was written for a message.
-    pub fn take_changes(&self, item: usize) -> Vec<PluginState> {
-        self.inner.lock().by_item.remove(&item).unwrap_or_default()
+    pub fn take_changes(&self, item: usize) -> Vec<Change> {
+        let mut inner = self.inner.lock();
+        let migrated = inner.migrated.remove(&item).unwrap_or_default();
+        let written = inner.by_item.remove(&item).unwrap_or_default();
+        // What a plugin brings along is there before it writes.
+        migrated
+            .into_iter()
+            .map(Change::PluginStateMigrated)
+            .chain(written.into_iter().map(Change::PluginState))
+            .collect()
     }
 
     /// The segment is decided: its writes are in the view, or given up.
@@ -144,6 +259,8 @@ impl Scope {
         let mut inner = self.inner.lock();
         inner.settled.clear();
         inner.by_item.clear();
+        inner.brought.clear();
+        inner.migrated.clear();
         inner.call.clear();
         inner.written.clear();
     }
@@ -165,9 +282,11 @@ impl Inner {
                 self.settled
                     .get(&(plugin.to_owned(), at.room, key.to_owned()))
             });
-        let (value, expires_ms) = match written {
-            Some((value, expires_ms)) => (value.clone()?, *expires_ms),
-            None => {
+        let brought = self.brought.get(&(plugin.to_owned(), at.room));
+        let (value, expires_ms) = match (written, brought) {
+            (Some((value, expires_ms)), _) => (value.clone()?, *expires_ms),
+            (None, Some(brought)) => brought.entries.get(key)?.clone(),
+            (None, None) => {
                 // A store that fails here fails the whole attempt a moment later, when the outcome is anticipated.
                 let stored = self
                     .view
@@ -176,7 +295,7 @@ impl Inner {
                 (stored.value.to_vec(), stored.expires_ms)
             }
         };
-        (expires_ms == 0 || expires_ms > at.time_ms).then_some(value)
+        lasts(expires_ms, at).then_some(value)
     }
 
     fn write(
@@ -237,9 +356,12 @@ impl Inner {
     /// Whether an entry more would break the plugin's bounds in this room. What replaces an entry is counted as one
     /// more until it is folded: the bounds are a little early within a segment, and never late.
     fn has_room(&self, plugin: &str, at: At, key: &str, added: usize) -> Result<(), String> {
-        let failed = |error: crate::state::store::StoreError| error.to_string();
-        let size_key = keys::plugin_size(at.room, plugin);
-        let (count, bytes) = read_size(&self.view, &size_key).map_err(failed)?;
+        let failed = |error: StoreError| error.to_string();
+        let account = remembered::account(&self.view, at.room, plugin).map_err(failed)?;
+        let (count, bytes) = match self.brought.get(&(plugin.to_owned(), at.room)) {
+            Some(brought) => (brought.entries.len() as u64, brought.bytes),
+            None => (account.entries, account.bytes),
+        };
         let settled = self
             .settled
             .iter()
@@ -335,6 +457,11 @@ impl Calls for Scope {
     fn commands(&self) -> Vec<(String, String, String)> {
         self.commands.lock().to_vec()
     }
+}
+
+/// Whether an entry is still there at a message.
+fn lasts(expires_ms: u64, at: At) -> bool {
+    expires_ms == 0 || expires_ms > at.time_ms
 }
 
 fn no_message(at: u32) -> String {

@@ -39,6 +39,10 @@ pub struct Alone {
 pub struct Facts {
     /// What it says of itself.
     pub manifest: Manifest,
+    /// The version of the interface it was built for: `1.0`.
+    pub interface: String,
+    /// The layout it migrates to what it remembers; 0 where it does not.
+    pub layout: u32,
     /// What it could do, by what it imports: words such as `state` or `clocks`; each once.
     pub capabilities: Vec<&'static str>,
     /// Size of the file.
@@ -131,6 +135,8 @@ impl Alone {
             .map_err(|told| of(Reason::Start(told)))?;
         let facts = Facts {
             manifest: version.manifest().clone(),
+            interface: linked.interface.clone(),
+            layout: version.layout(),
             capabilities,
             file_bytes,
             compiling,

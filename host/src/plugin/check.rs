@@ -1,8 +1,12 @@
 //! Checks answers against the interface: a plugin that breaks it has failed, whatever it meant.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Effect, Fault, Run, Target, Timer, Verdict};
+use super::{
+    Effect, Fault, KEY_BYTES, MEMORY_BYTES, MEMORY_ENTRIES, Remembered, Run, Target, Timer,
+    VALUE_BYTES, Verdict,
+};
 
 const REASON_BYTES: usize = 512;
 const USAGE_BYTES: usize = 1024;
@@ -140,6 +144,54 @@ fn url(address: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// A layout of one that has `migration`.
+pub(super) fn layout(layout: u32) -> Result<(), Fault> {
+    if layout == 0 {
+        return Err(Fault::answer(
+            "it migrates to layout 0, which is that of versions without layouts; the first one is 1",
+        ));
+    }
+    Ok(())
+}
+
+/// What is to be remembered after a migration.
+pub(super) fn memory(entries: &[Remembered]) -> Result<(), Fault> {
+    if entries.len() as u64 > MEMORY_ENTRIES {
+        return Err(Fault::answer(&format!(
+            "it migrates to {} entries, and at most {MEMORY_ENTRIES} are allowed in a room",
+            entries.len()
+        )));
+    }
+    let mut keys = BTreeSet::new();
+    let mut bytes = 0;
+    for entry in entries {
+        let (key, value) = (entry.key.len(), entry.value.len());
+        bytes += (key + value) as u64;
+        if key == 0 || key > KEY_BYTES {
+            return Err(Fault::answer(&format!(
+                "it migrates to a key of {key} bytes, and 1 to {KEY_BYTES} are allowed"
+            )));
+        }
+        if value > VALUE_BYTES {
+            return Err(Fault::answer(&format!(
+                "it migrates to a value of {value} bytes, and at most {VALUE_BYTES} are allowed"
+            )));
+        }
+        if !keys.insert(&entry.key) {
+            return Err(Fault::answer(&format!(
+                "it migrates to the key `{}` twice",
+                entry.key
+            )));
+        }
+    }
+    if bytes > MEMORY_BYTES {
+        return Err(Fault::answer(&format!(
+            "it migrates to {bytes} bytes, and at most {MEMORY_BYTES} are allowed in a room"
+        )));
+    }
+    Ok(())
+}
+
 fn text_of(text: &str, what: &str, least: usize, most: usize) -> Result<(), Fault> {
     if text.len() < least {
         return Err(Fault::answer(&format!("{what} is empty")));
@@ -239,6 +291,32 @@ mod tests {
         for broken in [timer(129, 1, 1), timer(1, 367, 1), timer(1, 1, 4097)] {
             assert!(effects(&[broken], 10, false).is_err());
         }
+    }
+
+    #[test]
+    fn a_migration_keeps_the_bounds_of_a_memory() {
+        let entry = |key: String, bytes: usize| Remembered {
+            key,
+            value: vec![0; bytes],
+            expires_ms: None,
+        };
+        let many = |count: usize, bytes: usize| -> Vec<Remembered> {
+            (0..count).map(|n| entry(n.to_string(), bytes)).collect()
+        };
+        assert_eq!(memory(&many(10_000, 10)), Ok(()));
+        assert_eq!(memory(&many(63, 65_536)), Ok(()));
+        for broken in [
+            many(10_001, 1),
+            many(64, 65_536),
+            many(1, 65_537),
+            vec![entry(String::new(), 1)],
+            vec![entry("k".repeat(257), 1)],
+            vec![entry("k".into(), 1), entry("k".into(), 1)],
+        ] {
+            assert!(memory(&broken).is_err(), "{} entries", broken.len());
+        }
+        assert_eq!(layout(1), Ok(()));
+        assert!(layout(0).is_err());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::outside::Outside;
 /// The package whose interfaces are ours.
 const PACKAGE: &str = "chat:plugin/";
 
-/// The interface version that this host serves: 1.0, and so any 1.x that uses nothing newer.
+/// The interface version that this host serves: 1.1, and so any 1.x that uses nothing newer.
 const MAJOR: u64 = 1;
 
 /// Code that can be instantiated any number of times. Cheap to clone.
@@ -27,7 +27,10 @@ pub(super) struct Linked {
     formatting: Option<exports::formatting::GuestIndices>,
     review: Option<exports::review::GuestIndices>,
     timers: Option<exports::timers::GuestIndices>,
+    migration: Option<exports::migration::GuestIndices>,
     pub(super) roles: Roles,
+    /// For which version of the interface it was built.
+    pub(super) interface: String,
 }
 
 /// One instance's functions.
@@ -38,6 +41,7 @@ pub(super) struct Exports {
     pub(super) formatting: Option<exports::formatting::Guest>,
     pub(super) review: Option<exports::review::Guest>,
     pub(super) timers: Option<exports::timers::Guest>,
+    pub(super) migration: Option<exports::migration::Guest>,
 }
 
 impl Linked {
@@ -45,7 +49,11 @@ impl Linked {
     /// [`Reason::Interface`] for another version of the interface, [`Reason::Link`] for an import that this host does
     /// not give, [`Reason::NoRole`] and [`Reason::NotAPlugin`].
     pub(super) fn new(engine: &Engine, component: &Component) -> Result<Self, Reason> {
-        let roles = roles(engine, component)?;
+        let Exported {
+            roles,
+            migration,
+            interface,
+        } = exported(engine, component)?;
         let link = |error: wasmtime::Error| Reason::Link(format!("{error:#}"));
         let pre = engine.linker().instantiate_pre(component).map_err(link)?;
         macro_rules! role {
@@ -64,7 +72,12 @@ impl Linked {
             formatting: role!(formatting),
             review: role!(review),
             timers: role!(timers),
+            migration: match migration {
+                true => Some(exports::migration::GuestIndices::new(&pre).map_err(link)?),
+                false => None,
+            },
             roles,
+            interface,
             pre,
         })
     }
@@ -97,14 +110,23 @@ impl Linked {
             formatting: role!(formatting),
             review: role!(review),
             timers: role!(timers),
+            migration: role!(migration),
         })
     }
 }
 
+/// What a component exports of the interface.
+struct Exported {
+    roles: Roles,
+    migration: bool,
+    interface: String,
+}
+
 /// Reads the roles off the exports' names, whose versions say for which interface the component was built.
-fn roles(engine: &Engine, component: &Component) -> Result<Roles, Reason> {
+fn exported(engine: &Engine, component: &Component) -> Result<Exported, Reason> {
     let mut roles = Roles::default();
-    let mut plugin = false;
+    let (mut plugin, mut migration) = (false, false);
+    let mut interface_version = String::new();
     let ty = component.component_type();
     for (name, _) in ty.exports(engine.wasmtime()) {
         let Some((interface, version)) = name
@@ -121,8 +143,10 @@ fn roles(engine: &Engine, component: &Component) -> Result<Roles, Reason> {
         {
             return Err(Reason::Interface(short(version).into()));
         }
+        interface_version = interface_version.max(short(version).into());
         match interface {
             "plugin" => plugin = true,
+            "migration" => migration = true,
             "moderation" => roles.moderation = true,
             "commands" => roles.commands = true,
             "formatting" => roles.formatting = true,
@@ -138,7 +162,11 @@ fn roles(engine: &Engine, component: &Component) -> Result<Roles, Reason> {
     if roles == Roles::default() {
         return Err(Reason::NoRole);
     }
-    Ok(roles)
+    Ok(Exported {
+        roles,
+        migration,
+        interface: interface_version,
+    })
 }
 
 /// `2.0` of `2.0.0`.

@@ -196,6 +196,26 @@ pub enum Effect {
     Cancel(String),
 }
 
+/// The most entries that a plugin may keep in a room.
+pub const MEMORY_ENTRIES: u64 = 10_000;
+/// The most bytes of keys and values that a plugin may keep in a room.
+pub const MEMORY_BYTES: u64 = 4 * 1024 * 1024;
+/// The longest key of an entry.
+pub const KEY_BYTES: usize = 256;
+/// The largest value of an entry.
+pub const VALUE_BYTES: usize = 64 * 1024;
+
+/// An entry of what a plugin remembers in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: Vec<u8>,
+    /// When it is forgotten, in milliseconds since 1970-01-01 UTC.
+    pub expires_ms: Option<u64>,
+}
+
 /// How serious a plugin's log line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -285,6 +305,18 @@ pub trait Instance: Send {
     /// # Errors
     /// A fault, as above.
     fn fired(&mut self, room: u64, due: &Timer) -> Result<Vec<Effect>, Fault>;
+    /// What is to be remembered in a room, of what a version of an older layout remembered. Calls nothing outside.
+    ///
+    /// # Errors
+    /// A fault, as above; also where the plugin has only one layout.
+    fn migrate(
+        &mut self,
+        _room: u64,
+        _from: u32,
+        _entries: &[Remembered],
+    ) -> Result<Vec<Remembered>, Fault> {
+        Err(Fault::host("the plugin does not migrate what it remembers"))
+    }
 }
 
 /// What broke, and by whose doing.
@@ -374,6 +406,10 @@ pub trait Plugin: Send + Sync {
     /// Whether it is to be called; none: it always is.
     fn standing(&self) -> Option<&Standing> {
         None
+    }
+    /// The layout in which it writes what it remembers; 0 where it knows of none.
+    fn layout(&self) -> u32 {
+        0
     }
     /// In which rooms it is asked; none: in all.
     fn reach(&self) -> Option<&Reach> {

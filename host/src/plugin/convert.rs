@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::bindings::chat::plugin::types as wit;
-use super::bindings::exports::chat::plugin::{formatting, review};
-use super::{Effect, FormatItem, Message, Run, Style, Target, TextBody, Timer, Verdict};
+use super::bindings::exports::chat::plugin::{formatting, migration, review};
+use super::{
+    Effect, FormatItem, Message, Remembered, Run, Style, Target, TextBody, Timer, Verdict,
+};
 
 pub(super) fn message(message: &Message) -> wit::Message<'_> {
     wit::Message {
@@ -122,6 +124,22 @@ pub(super) fn timer_param(timer: &Timer) -> wit::TimerParam<'_> {
         key: &timer.key,
         delay_ms: u64::try_from(timer.delay.as_millis()).unwrap_or(u64::MAX),
         data: &timer.data,
+    }
+}
+
+pub(super) fn entry_param(entry: &Remembered) -> migration::EntryParam<'_> {
+    migration::EntryParam {
+        key: &entry.key,
+        value: &entry.value,
+        expires_ms: entry.expires_ms,
+    }
+}
+
+pub(super) fn entry(entry: migration::EntryResult) -> Remembered {
+    Remembered {
+        key: entry.key,
+        value: entry.value,
+        expires_ms: entry.expires_ms,
     }
 }
 

@@ -14,7 +14,8 @@ use super::fault::{of_error, of_overdue};
 use super::limits::{Deadline, Limits};
 use super::outside::{Outside, Phase};
 use super::{
-    Calls, Effect, Fault, FormatItem, Instance, Message, Run, Timer, Verdict, check, convert,
+    Calls, Effect, Fault, FormatItem, Instance, Message, Remembered, Run, Timer, Verdict, check,
+    convert,
 };
 
 /// What a guest may hand to the host in one call, in bytes: bounds what the host allocates for it, on top of the
@@ -98,6 +99,21 @@ impl Guest {
         self.call(Phase::Describing, 1, deadline, async |store| {
             plugin.call_describe(store).await
         })
+    }
+
+    /// The layout in which it writes what it remembers; 0 where it knows of none.
+    ///
+    /// # Errors
+    /// A fault.
+    pub(super) fn layout(&mut self) -> Result<u32, Fault> {
+        let Some(migration) = self.exports.migration.clone() else {
+            return Ok(0);
+        };
+        let deadline = self.limits.starting();
+        let layout = self.call(Phase::Describing, 1, deadline, async |store| {
+            migration.call_layout(store).await
+        })?;
+        self.checked(layout, check::layout(layout))
     }
 
     /// Gives the plugin its settings. The inner error is the plugin's own text.
@@ -279,5 +295,32 @@ impl Instance for Guest {
         let effects: Vec<_> = effects.into_iter().map(convert::effect).collect();
         let check = check::effects(&effects, self.limits.message_bytes, true);
         self.checked(effects, check)
+    }
+
+    fn migrate(
+        &mut self,
+        room: u64,
+        from: u32,
+        entries: &[Remembered],
+    ) -> Result<Vec<Remembered>, Fault> {
+        let Some(migration) = self.exports.migration.clone() else {
+            return Err(no_role("migration"));
+        };
+        let deadline = self.limits.starting();
+        let entries: Vec<_> = entries.iter().map(convert::entry_param).collect();
+        let answer = self.call(Phase::Migrating, 1, deadline, async |store| {
+            migration.call_migrate(store, room, from, &entries).await
+        })?;
+        let entries = match answer {
+            Ok(entries) => entries.into_iter().map(convert::entry).collect::<Vec<_>>(),
+            Err(told) => {
+                self.failed = true;
+                return Err(Fault::answer(&format!(
+                    "it can't bring along what it remembers: {told}"
+                )));
+            }
+        };
+        let check = check::memory(&entries);
+        self.checked(entries, check)
     }
 }

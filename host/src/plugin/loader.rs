@@ -112,6 +112,7 @@ impl Loader {
             recipe.name.clone(),
         )?;
         let said = guest.describe()?;
+        let layout = guest.layout()?;
         let mut manifest = manifest::check(name, recipe.linked.roles, said)?;
         guest
             .start(&recipe.settings)?
@@ -130,6 +131,7 @@ impl Loader {
         };
         Ok(Version::new(
             manifest,
+            layout,
             given,
             Rule::of(&self.config.defaults),
             recipe,

@@ -12,7 +12,8 @@ const BATCH: u32 = 256;
 const COMMANDS: usize = 64;
 
 /// Whether `name` can be a plugin's name, and so its file's stem.
-pub(super) fn is_name(name: &str) -> bool {
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name
             .bytes()

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::guest::Guest;
 use super::stats::{PluginStats, RoleStats};
-use super::{Effect, Fault, FormatItem, Instance, Message, Run, Timer, Verdict};
+use super::{Effect, Fault, FormatItem, Instance, Message, Remembered, Run, Timer, Verdict};
 
 pub(super) struct Measured {
     pub(super) guest: Guest,
@@ -74,5 +74,19 @@ impl Instance for Measured {
 
     fn fired(&mut self, room: u64, due: &Timer) -> Result<Vec<Effect>, Fault> {
         self.call(|stats| &stats.timers, 1, |guest| guest.fired(room, due))
+    }
+
+    /// Not timed: it happens once a room, and says nothing of what a message costs.
+    fn migrate(
+        &mut self,
+        room: u64,
+        from: u32,
+        entries: &[Remembered],
+    ) -> Result<Vec<Remembered>, Fault> {
+        let answer = self.guest.migrate(room, from, entries);
+        if let Err(fault) = &answer {
+            self.stats.failures.of(fault.blame).add(1);
+        }
+        answer
     }
 }

@@ -51,11 +51,13 @@ pub use alone::{Alone, AloneError, Facts, Room, Unstarted};
 pub use compiler::{Beside, Compiler, SUBCOMMAND as COMPILE, compile_stdin};
 pub use config::Config;
 pub use contract::{
-    Blame, Calls, CommandInfo, Effect, Fault, FormatItem, Instance, LogLevel, Manifest, Message,
-    Plugin, PluginSet, Policy, Roles, Run, Style, Target, TextBody, Timer, Verdict,
+    Blame, Calls, CommandInfo, Effect, Fault, FormatItem, Instance, KEY_BYTES, LogLevel,
+    MEMORY_BYTES, MEMORY_ENTRIES, Manifest, Message, Plugin, PluginSet, Policy, Remembered, Roles,
+    Run, Style, Target, TextBody, Timer, VALUE_BYTES, Verdict,
 };
 pub use engine::EngineError;
 pub use load_error::{LoadError, Reason};
+pub use manifest::is_name;
 pub use orders::{Order, ShadowStatus, Status};
 pub use outside::Held;
 pub use plugins::{OpenError, Orders, Plugins};

@@ -57,6 +57,8 @@ pub(super) enum Phase {
     Describing,
     /// `start`.
     Starting,
+    /// `migrate`.
+    Migrating,
     /// `format`.
     Formatting,
     /// Any other role.
@@ -180,6 +182,7 @@ impl Outside {
         let during = match self.phase {
             Phase::Describing => "`describe`",
             Phase::Starting => "`start`",
+            Phase::Migrating => "`migrate`",
             Phase::Formatting => "formatting",
             Phase::Answering => "a call",
         };

@@ -47,6 +47,7 @@ impl Recipe {
 /// A version in force.
 pub(super) struct Version {
     manifest: Manifest,
+    layout: u32,
     given: Given,
     standing: Arc<Standing>,
     stock: Arc<Stock>,
@@ -84,6 +85,7 @@ impl Stock {
 impl Version {
     pub(super) fn new(
         manifest: Manifest,
+        layout: u32,
         given: Given,
         rule: Rule,
         recipe: Recipe,
@@ -99,6 +101,7 @@ impl Version {
         let standing = Standing::new(&manifest.name, &manifest.version, rule);
         Self {
             manifest,
+            layout,
             given,
             standing: Arc::new(standing),
             stock,
@@ -134,6 +137,10 @@ impl Plugin for Version {
 
     fn standing(&self) -> Option<&Standing> {
         Some(&self.standing)
+    }
+
+    fn layout(&self) -> u32 {
+        self.layout
     }
 
     fn reach(&self) -> Option<&Reach> {

@@ -6,6 +6,7 @@ pub mod channel;
 pub mod cursor;
 mod dead_letters;
 pub mod history;
+mod memories;
 mod rebuild;
 pub mod ring;
 mod tail;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::channel::{Channel, Source};
 pub use self::dead_letters::LetterId;
+pub use self::memories::{Contents, Memory};
 pub use self::tail::{Tail, TailObserver};
 use self::waiting::Waiting;
 use crate::pipeline::Directory;

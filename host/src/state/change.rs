@@ -6,11 +6,12 @@ use super::dead_letters;
 use super::frame::framed;
 use super::ids::{Partition, PersonId, RoomId, Sequence};
 use super::keys;
+use super::remembered;
 use super::store::StoreError;
 use super::view::View;
 use crate::proto::log::v1::{
-    self as log, Change, KeptEvent, NameState, PartitionState, PluginStateValue, RoomState,
-    SessionState, TimerState, change,
+    self as log, Change, KeptEvent, NameState, PartitionState, RoomState, SessionState, TimerState,
+    change,
 };
 use crate::proto::v1::server_frame::Frame;
 
@@ -72,7 +73,19 @@ pub fn apply_all(
             change::Change::TimerRemoved(timer) => {
                 remove_timer(view, timer.room, &timer.plugin, &timer.key)?;
             }
-            change::Change::PluginState(entry) => plugin_state(view, entry)?,
+            change::Change::PluginState(entry) => remembered::written(view, entry)?,
+            change::Change::PluginStateStaged(piece) => {
+                remembered::staged(view, state.time_ms, piece)?;
+            }
+            change::Change::PluginStateImported(import) => {
+                remembered::imported(view, state.time_ms, import)?;
+            }
+            change::Change::PluginStateDeleted(deleted) => {
+                remembered::deleted(view, partition, &deleted)?;
+            }
+            change::Change::PluginStateMigrated(migrated) => {
+                remembered::migrated(view, migrated)?;
+            }
             change::Change::DeadLetter(letter) => {
                 dead_letters::add(view, partition, state, &letter)
             }
@@ -294,58 +307,4 @@ pub fn remove_timer(view: &mut View, room: u64, plugin: &str, key: &str) -> Resu
         view.put(at, None);
     }
     Ok(())
-}
-
-fn plugin_state(view: &mut View, entry: log::PluginState) -> Result<(), StoreError> {
-    use super::keys::Tag;
-    let room = RoomId(entry.room);
-    let partition = Partition::that_made(entry.room);
-    let key = keys::plugin(room, &entry.plugin, &entry.key);
-    let size_key = keys::plugin_size(room, &entry.plugin);
-    let (mut count, mut bytes) = read_size(view, &size_key)?;
-    if let Some(old) = view.read::<PluginStateValue>(&key)? {
-        count = count.saturating_sub(1);
-        bytes = bytes.saturating_sub((entry.key.len() + old.value.len()) as u64);
-        if old.expires_ms > 0 {
-            let age = keys::by_time(partition, Tag::PluginExpiry, old.expires_ms, &key);
-            view.put(age, None);
-        }
-    }
-    match entry.value {
-        Some(value) => {
-            count += 1;
-            bytes += (entry.key.len() + value.len()) as u64;
-            if entry.expires_ms > 0 {
-                let age = keys::by_time(partition, Tag::PluginExpiry, entry.expires_ms, &key);
-                view.put(age, Some(Bytes::new()));
-            }
-            let value = PluginStateValue {
-                value,
-                expires_ms: entry.expires_ms,
-            };
-            view.write(key, &value);
-        }
-        None => view.put(key, None),
-    }
-    write_size(view, size_key, count, bytes);
-    Ok(())
-}
-
-/// How many entries, and how many bytes, a plugin remembers in a room.
-///
-/// # Errors
-/// Where the store below fails.
-pub fn read_size(view: &View, key: &[u8]) -> Result<(u64, u64), StoreError> {
-    Ok(view.get(key)?.map_or((0, 0), |value| {
-        (keys::number_at(&value, 0), keys::number_at(&value, 8))
-    }))
-}
-
-pub(super) fn write_size(view: &mut View, key: Vec<u8>, count: u64, bytes: u64) {
-    let value = (count > 0).then(|| {
-        let mut value = count.to_be_bytes().to_vec();
-        value.extend_from_slice(&bytes.to_be_bytes());
-        Bytes::from(value)
-    });
-    view.put(key, value);
 }

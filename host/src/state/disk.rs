@@ -18,7 +18,7 @@ use super::store::{Batch, Direction, Entries, Snapshot, Store, StoreError};
 
 /// The format of keys and values, as `state` writes them. Raise it with every change: a store of another format is made
 /// again from the logs.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Memory for reading.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;

@@ -1,8 +1,8 @@
 //! What time and the floor take away. Time is the log's: every host forgets at the same record.
 
-use super::change::{read_size, write_size};
 use super::ids::{Offset, Partition, PersonId, RoomId, Sequence};
 use super::keys::{self, HEAD, Key, Tag};
+use super::remembered;
 use super::store::StoreError;
 use super::view::View;
 use crate::proto::log::v1::{Kept, PartitionState, PluginStateValue, RoomState};
@@ -69,20 +69,13 @@ fn shrink(view: &mut View, partition: Partition, key: &[u8]) -> Result<(), Store
         return Ok(());
     };
     let room = RoomId(keys::number_at(key, HEAD));
-    let tail = key.get(HEAD + 8..).unwrap_or_default();
-    let name_length = tail.iter().position(|b| *b == 0).unwrap_or(tail.len());
-    let name = String::from_utf8_lossy(tail.get(..name_length).unwrap_or_default());
-    let key_length = tail.len().saturating_sub(name_length + 1);
+    let (plugin, name) = keys::plugin_and_rest(key);
     debug_assert_eq!(Partition::that_made(room.0), partition);
-
-    let size_key = keys::plugin_size(room, &name);
-    let (count, bytes) = read_size(view, &size_key)?;
-    write_size(
-        view,
-        size_key,
-        count.saturating_sub(1),
-        bytes.saturating_sub((key_length + value.value.len()) as u64),
-    );
+    let mut account = remembered::account(view, room, &plugin)?;
+    account.entries = account.entries.saturating_sub(1);
+    let bytes = name.len() + value.value.len();
+    account.bytes = account.bytes.saturating_sub(bytes as u64);
+    remembered::set_account(view, room, &plugin, account);
     Ok(())
 }
 

@@ -42,6 +42,10 @@ pub enum Tag {
     PrivateHead = 16,
     /// Mutes by the time they end.
     MuteExpiry = 17,
+    /// Entries of imports whose last piece is missing.
+    Staged = 18,
+    /// Imports whose last piece is missing.
+    StagedImport = 19,
     /// A room's events. From here on: history, which is no part of a checkpoint.
     Event = 32,
     /// A person's private events.
@@ -236,6 +240,47 @@ pub fn plugin_size(room: RoomId, plugin: &str) -> Vec<u8> {
     Key::of(Partition::that_made(room.0), Tag::PluginSize)
         .number(room.0)
         .rest(plugin.as_bytes())
+}
+
+/// All that a plugin remembers in a room begins with this.
+#[must_use]
+pub fn plugin_entries(room: RoomId, name: &str) -> Vec<u8> {
+    plugin(room, name, "")
+}
+
+/// All timers of a plugin in a room begin with this.
+#[must_use]
+pub fn timers_of(room: RoomId, plugin: &str) -> Vec<u8> {
+    timer(room, plugin, "")
+}
+
+/// An entry of an import whose last piece is missing; without a key, what all of them begin with.
+#[must_use]
+pub fn staged(room: RoomId, plugin: &str, key: &str) -> Vec<u8> {
+    Key::of(Partition::that_made(room.0), Tag::Staged)
+        .number(room.0)
+        .text(plugin)
+        .rest(key.as_bytes())
+}
+
+/// An import whose last piece is missing.
+#[must_use]
+pub fn staged_import(room: RoomId, plugin: &str) -> Vec<u8> {
+    Key::of(Partition::that_made(room.0), Tag::StagedImport)
+        .number(room.0)
+        .rest(plugin.as_bytes())
+}
+
+/// The plugin and the last part of a key that has room, plugin and more after its tag.
+#[must_use]
+pub fn plugin_and_rest(key: &[u8]) -> (String, String) {
+    let tail = key.get(HEAD + 8..).unwrap_or_default();
+    let (plugin, rest) = match tail.iter().position(|b| *b == 0) {
+        Some(end) => tail.split_at(end),
+        None => (tail, Default::default()),
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(plugin), text(rest.get(1..).unwrap_or_default()))
 }
 
 /// A person's last private number in a partition.

@@ -12,6 +12,7 @@ pub mod ids;
 pub mod keys;
 pub mod memory;
 pub mod name;
+pub mod remembered;
 pub mod store;
 pub mod view;
 

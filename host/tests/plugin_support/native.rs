@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chat_host::plugin::{
     Blame, Calls, CommandInfo, Effect, Fault, FormatItem, Instance, Manifest, Message, Plugin,
-    Policy, Roles, Rule, Run, Standing, Style, Target, TextBody, Timer, Verdict,
+    Policy, Remembered, Roles, Rule, Run, Standing, Style, Target, TextBody, Timer, Verdict,
 };
 use chat_plugin as sdk;
 use sdk::native::{Failure, Host, NativePlugin, with_host};
@@ -27,6 +27,7 @@ pub struct Native {
     make: Make,
     /// A JSON object.
     settings: String,
+    layout: u32,
     clock: Clock,
     /// Where the random numbers have got to; one sequence for all instances of this plugin.
     random: Arc<Mutex<u64>>,
@@ -44,6 +45,7 @@ impl Native {
         };
         Self {
             standing: Standing::new(&manifest.name, &manifest.version, rule),
+            layout: plugin.layout(),
             manifest,
             make,
             settings: settings.into(),
@@ -68,6 +70,10 @@ impl Plugin for Native {
 
     fn standing(&self) -> Option<&Standing> {
         Some(&self.standing)
+    }
+
+    fn layout(&self) -> u32 {
+        self.layout
     }
 
     fn instance(&self, calls: Arc<dyn Calls>) -> Result<Box<dyn Instance>, Fault> {
@@ -155,6 +161,31 @@ impl Instance for Running {
         let due = sdk::Timer::new(&*due.key, due.delay).with(&*due.data);
         let effects = self.call(|plugin| plugin.fired(sdk::RoomId(room), &due))?;
         Ok(effects.into_iter().map(effect).collect())
+    }
+
+    fn migrate(
+        &mut self,
+        _room: u64,
+        from: u32,
+        entries: &[Remembered],
+    ) -> Result<Vec<Remembered>, Fault> {
+        let entry = |entry: &Remembered| {
+            let (value, expires_ms) = (entry.value.clone(), entry.expires_ms);
+            (entry.key.clone(), sdk::Remembered { value, expires_ms })
+        };
+        let memory = entries.iter().map(entry).collect();
+        let migrated = self.call(|plugin| plugin.migrate(from, memory))?;
+        let memory = migrated.map_err(|told| Fault {
+            blame: Blame::Answer,
+            detail: told,
+            last_words: String::new(),
+        })?;
+        let back = |(key, entry): (String, sdk::Remembered)| Remembered {
+            key,
+            value: entry.value,
+            expires_ms: entry.expires_ms,
+        };
+        Ok(memory.into_iter().map(back).collect())
     }
 }
 

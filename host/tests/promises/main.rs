@@ -24,6 +24,7 @@ mod kept;
 mod kill;
 mod leavers;
 mod limits;
+mod plugin_state;
 mod plugins;
 mod quarantine;
 mod raw;

@@ -19,6 +19,7 @@ mod gate;
 mod host;
 mod journal;
 mod member;
+mod memories;
 #[path = "../plugin_support/native.rs"]
 mod native;
 mod partition;

@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::host::Blind;
-use crate::native::{Make, Native};
+use crate::native::{Clock, Make, Native};
 
 pub const P: Partition = Partition(0);
 /// Virtual, and only a failing test waits for so long.
@@ -40,6 +40,7 @@ pub struct House {
     pub journal: Arc<MemoryJournal>,
     pub rooms: Arc<Rooms>,
     began: Instant,
+    clock: Clock,
     around: Surroundings,
     batch: usize,
     sent: u64,
@@ -56,18 +57,11 @@ impl House {
         let rooms = Arc::new(Rooms::open(Arc::new(MemoryStore::default()), 1).unwrap());
         let began = Instant::now();
         let world = World::simulated(1, began, 0);
-        let clock = {
+        let clock: Clock = {
             let world = world.clone();
             Arc::new(move || world.now_ms())
         };
-        let plugin = |(make, settings): &(Make, &str)| -> Arc<dyn Plugin> {
-            Arc::new(Native::new(*make, settings, clock.clone(), 1))
-        };
-        let plugins = plugins.iter().map(plugin).collect();
-        let (_, plugins) = watch::channel(Arc::new(PluginSet {
-            version: 1,
-            plugins,
-        }));
+        let plugins = loaded(plugins, &clock);
         let tail = Tail::new(P, journal.clone(), rooms.clone(), Arc::new(Blind));
         let mut house = Self {
             around: Surroundings {
@@ -83,6 +77,7 @@ impl House {
             journal,
             rooms,
             began,
+            clock,
             batch,
             sent: 0,
         };
@@ -108,6 +103,40 @@ impl House {
         };
         self.write(Log::Ingress, ingress.encode_to_vec().into())
             .await;
+    }
+
+    /// The owners from now on have these plugins.
+    pub fn load(&mut self, plugins: &Made<'_>) {
+        self.around.plugins = loaded(plugins, &self.clock);
+    }
+
+    /// Asks for something that nobody in a room does.
+    pub async fn request(&mut self, request: Request) {
+        self.request_after(self.began.elapsed(), request).await;
+    }
+
+    /// Asks for it with a stamp of so long after the beginning.
+    pub async fn request_after(&mut self, after: Duration, request: Request) {
+        let id = format!("request {}", self.sent);
+        let time_ms = EPOCH_MS + after.as_millis() as u64;
+        self.ask(0, time_ms, &id, request).await;
+    }
+
+    /// Says something in a room.
+    pub async fn say_in(&mut self, room: &str, text: &str) {
+        self.say_in_after(self.began.elapsed(), room, text).await;
+    }
+
+    /// Says it with a stamp of so long after the beginning.
+    pub async fn say_in_after(&mut self, after: Duration, room: &str, text: &str) {
+        let request = Request::Post(Post {
+            room: room.into(),
+            text: text.into(),
+            dead_letter: None,
+        });
+        let id = format!("id-{}", self.sent);
+        let time_ms = EPOCH_MS + after.as_millis() as u64;
+        self.ask(7, time_ms, &id, request).await;
     }
 
     pub async fn say(&mut self, person: u64, text: &str) {
@@ -243,6 +272,18 @@ impl House {
         }
         records
     }
+}
+
+fn loaded(plugins: &Made<'_>, clock: &Clock) -> watch::Receiver<Arc<PluginSet>> {
+    let plugin = |(make, settings): &(Make, &str)| -> Arc<dyn Plugin> {
+        Arc::new(Native::new(*make, settings, clock.clone(), 1))
+    };
+    let plugins = plugins.iter().map(plugin).collect();
+    let set = PluginSet {
+        version: 1,
+        plugins,
+    };
+    watch::channel(Arc::new(set)).1
 }
 
 impl Drop for House {

@@ -214,6 +214,13 @@ impl Replay {
                     ));
                 }
             }
+            if let Some(change::Change::PluginStateMigrated(migrated)) = &change.change {
+                for entry in &migrated.entries {
+                    let key = (migrated.room, migrated.plugin.clone(), entry.key.clone());
+                    let value = entry.value.as_ref().map(|value| value.to_vec());
+                    self.plugins.insert(key, (value, entry.expires_ms));
+                }
+            }
             if let Some(change::Change::PluginState(state)) = &change.change {
                 let key = (state.room, state.plugin.clone(), state.key.clone());
                 let value = state.value.as_ref().map(|value| value.to_vec());

@@ -29,6 +29,8 @@ pub(crate) struct Case {
     pub(crate) people: Vec<String>,
     pub(crate) rooms: Vec<String>,
     pub(crate) given: BTreeMap<(RoomId, String), Entry>,
+    /// In which layout that is written, where it is an older one.
+    pub(crate) layout: Option<u32>,
     pub(crate) steps: Vec<Step>,
     pub(crate) left: BTreeMap<(RoomId, String), Entry>,
 }
@@ -102,7 +104,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn case(&self, case: file::Case, settings: &str) -> Result<Case, FileError> {
         let at = case.name.span().start;
-        if case.refused.is_none() && case.steps.is_empty() {
+        if case.refused.is_none() && case.layout.is_none() && case.steps.is_empty() {
             return Err(self.wrong(at, "the case has no `steps`"));
         }
         let mut steps: Vec<Step> = Vec::new();
@@ -130,6 +132,7 @@ impl Reading<'_> {
             people: self.people.to_vec(),
             rooms: self.rooms.to_vec(),
             given,
+            layout: case.layout,
             steps,
             left: self.entries(case.left)?,
         })

@@ -1,4 +1,4 @@
-//! The bounds of the interface that a host would call a failure, as `wit/1.0/plugin.wit` has them.
+//! The bounds of the interface that a host would call a failure, as `wit/1.1/plugin.wit` has them.
 
 use std::time::Duration;
 

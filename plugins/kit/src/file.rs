@@ -70,6 +70,7 @@ pub(crate) struct Case {
     pub(crate) seed: u64,
     #[serde(default)]
     pub(crate) given: Rooms,
+    pub(crate) layout: Option<u32>,
     #[serde(default)]
     pub(crate) steps: Vec<Spanned<Step>>,
     #[serde(default)]

@@ -30,6 +30,7 @@ pub(crate) fn play(case: &Case, subject: &dyn Subject, cut: Cut) -> Result<Playe
         instance: None,
     };
     house.start()?;
+    house.bring_along()?;
     let mut answers = Vec::new();
     for call in cut.calls(&case.steps) {
         if cut == Cut::FreshInstances {
@@ -62,6 +63,30 @@ impl House<'_> {
             return Err(misuse);
         }
         Ok(self.instance.insert(instance).as_mut())
+    }
+
+    /// What is given in an older layout is brought along, as a host does before a room's first message.
+    fn bring_along(&mut self) -> Result<(), String> {
+        let (Some(from), Some(instance)) = (self.case.layout, self.instance.as_mut()) else {
+            return Ok(());
+        };
+        let own = instance.layout();
+        if from > own {
+            return Err(format!(
+                "what is given has layout {from}, and this version writes {own}"
+            ));
+        }
+        if from == own {
+            return Ok(());
+        }
+        for (room, memory) in self.world.memories() {
+            let brought = instance.migrate(from, memory);
+            let brought = brought
+                .map_err(|why| why.to_string())?
+                .map_err(|told| format!("it can't bring along what it remembers: {told}"))?;
+            self.world.set_memory(room, brought)?;
+        }
+        self.world.take_misuse().map_or(Ok(()), Err)
     }
 
     /// A batch that fails runs again one by one on fresh instances, so that only the guilty step fails.

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use chat_plugin::native::{Failure, NativePlugin, Roles, with_host};
-use chat_plugin::{Effect, Item, Judgement, Manifest, Message, RoomId, Run, Timer, Verdict};
+use chat_plugin::{
+    Effect, Item, Judgement, Manifest, Memory, Message, RoomId, Run, Timer, Verdict,
+};
 
 use crate::World;
 
@@ -85,5 +87,13 @@ impl NativePlugin for Within {
 
     fn fired(&mut self, room: RoomId, due: &Timer) -> Result<Vec<Effect>, Failure> {
         self.call(|plugin| plugin.fired(room, due))
+    }
+
+    fn layout(&self) -> u32 {
+        self.plugin.layout()
+    }
+
+    fn migrate(&mut self, from: u32, memory: Memory) -> Result<Result<Memory, String>, Failure> {
+        self.call(|plugin| plugin.migrate(from, memory))
     }
 }

@@ -303,3 +303,67 @@ fn a_world_can_be_reached_from_any_thread() {
 fn check_fails_the_test_that_calls_it() {
     crate::check(env!("CARGO_MANIFEST_DIR"), "tests/wrong.toml", native);
 }
+
+/// The next version of a plugin: what was under `count` is under `messages`.
+mod next {
+    use chat_plugin::{
+        Manifest, Memory, Message, Migration, Moderation, NoSettings, Plugin, State, Verdict,
+    };
+
+    struct Next;
+
+    impl Plugin for Next {
+        type Settings = NoSettings;
+        fn manifest() -> Manifest {
+            Manifest::new("asked", "2.0.0")
+        }
+        fn start(_: NoSettings) -> Result<Self, String> {
+            Ok(Next)
+        }
+    }
+
+    impl Moderation for Next {
+        fn moderate(&mut self, _: &Message, state: State) -> Verdict {
+            Verdict::revise(state.add("messages", 1).unwrap().to_string())
+        }
+    }
+
+    impl Migration for Next {
+        const LAYOUT: u32 = 2;
+        fn migrate(&mut self, from: u32, memory: &mut Memory) -> Result<(), String> {
+            if from == 1 {
+                return Err("layout 1 was never released".into());
+            }
+            memory.rename("count", "messages");
+            Ok(())
+        }
+    }
+
+    chat_plugin::export!(Next: moderation, migration);
+}
+
+#[test]
+fn what_is_given_in_an_older_layout_is_brought_along() {
+    let report = |layout: u32, left: &str| {
+        let text = format!(
+            r#"
+            [[case]]
+            name = "counted before"
+            layout = {layout}
+            given = {{ lobby = {{ count = {{ counter = 6 }} }} }}
+            steps = [{{ send = "x", expect = {{ revise = "7" }} }}]
+            left = {{ lobby = {{ {left} }} }}
+            "#
+        );
+        run(&CaseFile::parse(&text).unwrap(), &Native(next::native)).to_string()
+    };
+    let left = r#"count = "absent", messages = { counter = 7 }"#;
+    let passed = report(0, left);
+    assert!(passed.contains("1 passed"), "{passed}");
+    let as_it_was = report(2, left);
+    assert!(as_it_was.contains("1 failed"), "{as_it_was}");
+    let failed = report(1, left);
+    assert!(failed.contains("layout 1 was never released"), "{failed}");
+    let newer = report(3, left);
+    assert!(newer.contains("this version writes 2"), "{newer}");
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_plugin::log::Level;
 use chat_plugin::native::Host;
-use chat_plugin::{Command, Effect, PersonId, RoomId, Timer};
+use chat_plugin::{Command, Effect, Memory, PersonId, Remembered, RoomId, Timer};
 
 use crate::case::{BEGIN_MS, Case};
 use crate::contract;
@@ -121,6 +121,35 @@ impl World {
                 .map(|(_, timer)| timer)
                 .ok_or_else(|| "the timer is gone".into()),
         }
+    }
+
+    /// All that is remembered, by room.
+    pub(crate) fn memories(&self) -> BTreeMap<RoomId, Memory> {
+        let inner = self.inner();
+        let mut memories: BTreeMap<RoomId, Memory> = BTreeMap::new();
+        for ((room, key), (value, expires_ms)) in &inner.kept.state {
+            let entry = Remembered {
+                value: value.clone(),
+                expires_ms: *expires_ms,
+            };
+            memories
+                .entry(*room)
+                .or_default()
+                .insert(key.clone(), entry);
+        }
+        memories
+    }
+
+    /// From now on this is remembered in a room. An error names a bound that is broken.
+    pub(crate) fn set_memory(&self, room: RoomId, memory: Memory) -> Result<(), String> {
+        let mut inner = self.inner();
+        inner.kept.state.retain(|(of, _), _| *of != room);
+        for (key, entry) in memory {
+            contract::entry(&key, &entry.value)?;
+            let value = (entry.value, entry.expires_ms);
+            inner.kept.state.insert((room, key), value);
+        }
+        Ok(())
     }
 
     /// All that is remembered at that time.

@@ -1,7 +1,7 @@
 //! `export!`: from a type and its roles to a component, and to a native plugin.
 
 /// Makes the plugin out of a type that implements [`crate::Plugin`] and its roles: `moderation`, `commands`,
-/// `formatting`, `review`, `timers`.
+/// `formatting`, `review`, `timers`; and `migration`, which is none but is exported with them.
 ///
 /// ```ignore
 /// chat_plugin::export!(Reminders: commands, timers);

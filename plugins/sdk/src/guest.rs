@@ -9,7 +9,7 @@ mod convert;
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
-pub use bindings::{commands, formatting, imports, moderation, plugin, review, timers};
+pub use bindings::{commands, formatting, imports, migration, moderation, plugin, review, timers};
 
 use crate::native::{Failure, NativePlugin};
 

@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::native::{Failure, NativePlugin, Roles};
 use crate::{
-    Call, Commands, Effect, Formatting, Item, Judgement, Manifest, Message, Moderation, Plugin,
-    Review, RoomId, Run, State, Timer, Timers, Verdict,
+    Call, Commands, Effect, Formatting, Item, Judgement, Manifest, Memory, Message, Migration,
+    Moderation, Plugin, Review, RoomId, Run, State, Timer, Timers, Verdict,
 };
 
 /// Which traits of `T` the component exports. Filled by [`crate::export!`].
@@ -18,12 +18,15 @@ pub struct Table<T> {
     format: Option<Format<T>>,
     review: Option<Judge<T>>,
     fired: Option<Fired<T>>,
+    /// With the layout.
+    migrate: Option<(u32, Migrate<T>)>,
 }
 
 type Moderate<T> = fn(&mut T, &Message, State) -> Verdict;
 type RunCommand<T> = fn(&mut T, Call<'_>) -> Result<Vec<Effect>, String>;
 type Format<T> = fn(&mut T, &Item) -> Option<Vec<Run>>;
 type Judge<T> = fn(&mut T, &Item, State) -> Judgement;
+type Migrate<T> = fn(&mut T, u32, &mut Memory) -> Result<(), String>;
 type Fired<T> = fn(&mut T, RoomId, &Timer, State) -> Vec<Effect>;
 
 impl<T: Plugin> Table<T> {
@@ -36,6 +39,7 @@ impl<T: Plugin> Table<T> {
             format: None,
             review: None,
             fired: None,
+            migrate: None,
         }
     }
 
@@ -96,6 +100,15 @@ impl<T: Timers> Table<T> {
     #[must_use]
     pub fn timers(mut self) -> Self {
         self.fired = Some(T::fired);
+        self
+    }
+}
+
+impl<T: Migration> Table<T> {
+    /// With [`Migration`].
+    #[must_use]
+    pub fn migration(mut self) -> Self {
+        self.migrate = Some((T::LAYOUT, T::migrate));
         self
     }
 }
@@ -186,6 +199,19 @@ impl<T: Plugin> NativePlugin for Instance<T> {
     fn fired(&mut self, room: RoomId, due: &Timer) -> Result<Vec<Effect>, Failure> {
         let fired = self.table.fired.ok_or(Failure::NoRole)?;
         self.call(|plugin| fired(plugin, room, due, State::at(0)))
+    }
+
+    fn layout(&self) -> u32 {
+        self.table.migrate.map_or(0, |(layout, _)| layout)
+    }
+
+    fn migrate(
+        &mut self,
+        from: u32,
+        mut memory: Memory,
+    ) -> Result<Result<Memory, String>, Failure> {
+        let (_, migrate) = self.table.migrate.ok_or(Failure::NoRole)?;
+        self.call(|plugin| migrate(plugin, from, &mut memory).map(|()| memory))
     }
 }
 

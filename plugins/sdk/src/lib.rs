@@ -47,6 +47,7 @@ pub mod instance;
 mod keyed;
 pub mod log;
 mod manifest;
+mod memory;
 mod message;
 pub mod native;
 mod outside;
@@ -60,9 +61,12 @@ mod verdict;
 pub use effect::{Effect, Timer};
 pub use keyed::{Counter, Set, Value};
 pub use manifest::{Command, Manifest};
+pub use memory::{Memory, Remembered};
 pub use message::{Message, PersonId, RoomId, Sequence};
 pub use outside::{now, random_u64};
-pub use role::{Call, Commands, Formatting, Moderation, NoSettings, Plugin, Review, Timers};
+pub use role::{
+    Call, Commands, Formatting, Migration, Moderation, NoSettings, Plugin, Review, Timers,
+};
 pub use run::{Body, Item, Run, Style, Target};
 pub use state::{State, StateError};
 pub use verdict::{Judgement, Verdict};

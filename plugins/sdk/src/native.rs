@@ -8,7 +8,7 @@ mod host;
 #[cfg(not(target_family = "wasm"))]
 mod memory;
 
-use crate::{Effect, Item, Judgement, Manifest, Message, RoomId, Run, Timer, Verdict};
+use crate::{Effect, Item, Judgement, Manifest, Memory, Message, RoomId, Run, Timer, Verdict};
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use host::installed;
@@ -102,4 +102,17 @@ pub trait NativePlugin: Send {
     /// # Errors
     /// See [`Failure`].
     fn fired(&mut self, room: RoomId, due: &Timer) -> Result<Vec<Effect>, Failure>;
+
+    /// The layout it migrates to; 0 where it does not.
+    fn layout(&self) -> u32 {
+        0
+    }
+
+    /// What it remembers in a room, of what a version of layout `from` did; the inner error is its own text.
+    ///
+    /// # Errors
+    /// See [`Failure`]; [`Failure::NoRole`] where it does not migrate.
+    fn migrate(&mut self, _from: u32, _memory: Memory) -> Result<Result<Memory, String>, Failure> {
+        Err(Failure::NoRole)
+    }
 }

@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Effect, Item, Judgement, Manifest, Message, RoomId, Run, State, Timer, Verdict};
+use crate::{
+    Effect, Item, Judgement, Manifest, Memory, Message, RoomId, Run, State, Timer, Verdict,
+};
 
 /// Required of every plugin. Its memory is a cache: it may be lost between any two calls, so what must be remembered
 /// belongs in [`State`].
@@ -71,4 +73,43 @@ pub trait Review: Plugin {
 pub trait Timers: Plugin {
     /// What the timer does in `room`. `due.delay` is the delay it was set with.
     fn fired(&mut self, room: RoomId, due: &Timer, state: State) -> Vec<Effect>;
+}
+
+/// Brings along what an older version remembers. Beside a role: `export!(Polls: commands, migration)`.
+///
+/// ```
+/// # use chat_plugin::{Manifest, Memory, Migration, NoSettings, Plugin};
+/// # struct Polls;
+/// # impl Plugin for Polls {
+/// #     type Settings = NoSettings;
+/// #     fn manifest() -> Manifest {
+/// #         Manifest::new("polls", "2.0.0")
+/// #     }
+/// #     fn start(_: NoSettings) -> Result<Self, String> {
+/// #         Ok(Polls)
+/// #     }
+/// # }
+/// impl Migration for Polls {
+///     const LAYOUT: u32 = 1;
+///     fn migrate(&mut self, _from: u32, memory: &mut Memory) -> Result<(), String> {
+///         // Until now there was one for each person; from now on they are counted.
+///         let votes = memory.keys().into_iter().filter(|key| key.starts_with("vote/"));
+///         let votes: Vec<String> = votes.collect();
+///         memory.set_counter("votes", votes.len() as i64);
+///         votes.iter().for_each(|key| drop(memory.remove(key)));
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Migration: Plugin {
+    /// How this version writes what it remembers: 1 or more, and one more with each change. Versions without this trait
+    /// write layout 0.
+    const LAYOUT: u32;
+
+    /// Makes what is remembered in a room, written in layout `from`, what this version reads. Once for each room, before
+    /// anything else there. May only log.
+    ///
+    /// # Errors
+    /// A text for the operator. It is a failure of the plugin, at each message of the room, until a version can do it.
+    fn migrate(&mut self, from: u32, memory: &mut Memory) -> Result<(), String>;
 }

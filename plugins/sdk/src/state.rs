@@ -132,7 +132,7 @@ fn refused(key: &str, reason: String) -> StateError {
     }
 }
 
-fn shape(key: &str, reason: &str) -> StateError {
+pub(crate) fn shape(key: &str, reason: &str) -> StateError {
     StateError::Shape {
         key: key.into(),
         reason: reason.into(),

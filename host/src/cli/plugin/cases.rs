@@ -13,7 +13,7 @@ use sdk::native::{Failure, Host, NativePlugin};
 use super::super::exit::{Exit, complain};
 use super::translate;
 use super::{super::print, Subject};
-use crate::plugin::{Alone, Calls, Fault, Held, Instance, Unstarted};
+use crate::plugin::{Alone, Calls, Fault, Held, Instance, Remembered, Unstarted};
 
 /// What `chat-host plugin test` is given.
 #[derive(Debug, Args)]
@@ -57,6 +57,7 @@ impl CaseSubject for Component<'_> {
         Ok(Box::new(Sandboxed {
             facts: translate::manifest(&self.0.facts().manifest),
             roles: translate::roles(self.0.facts().manifest.roles),
+            layout: self.0.facts().layout,
             unstarted: Some(fresh),
             started: None,
             world: world.clone(),
@@ -68,6 +69,7 @@ impl CaseSubject for Component<'_> {
 struct Sandboxed {
     facts: sdk::Manifest,
     roles: sdk::native::Roles,
+    layout: u32,
     unstarted: Option<Unstarted>,
     started: Option<Box<dyn Instance>>,
     world: World,
@@ -138,6 +140,21 @@ impl NativePlugin for Sandboxed {
         let due = translate::timer(due);
         let effects = self.call(|instance| instance.fired(room.0, &due))?;
         Ok(effects.into_iter().map(translate::effect).collect())
+    }
+
+    fn layout(&self) -> u32 {
+        self.layout
+    }
+
+    fn migrate(
+        &mut self,
+        from: u32,
+        memory: sdk::Memory,
+    ) -> Result<Result<sdk::Memory, String>, Failure> {
+        let before: Vec<Remembered> = memory.into_iter().map(translate::remembered).collect();
+        // The room's number is for what the plugin logs.
+        let after = self.call(|instance| instance.migrate(1, from, &before))?;
+        Ok(Ok(after.into_iter().map(translate::entry).collect()))
     }
 }
 

@@ -26,8 +26,11 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
         manifest.name, manifest.version
     );
     let mut row = |name: &str, words: &str| text.push_str(&format!("  {name:<10} {words}\n"));
-    row("interface", "chat:plugin 1.0");
+    row("interface", &format!("chat:plugin {}", facts.interface));
     row("roles", &manifest.roles.names().join(", "));
+    if facts.layout > 0 {
+        row("state", &format!("migrates to layout {}", facts.layout));
+    }
     for (number, command) in manifest.commands.iter().enumerate() {
         let name = if number == 0 { "commands" } else { "" };
         let line = format!("/{} {}", command.name, command.usage);

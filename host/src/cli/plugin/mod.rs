@@ -7,6 +7,8 @@ mod live;
 mod logs;
 mod new;
 mod run;
+mod state;
+mod state_file;
 mod translate;
 mod words;
 
@@ -56,6 +58,8 @@ enum Command {
     Quarantine(live::NamedArgs),
     /// Ends a plugin's quarantine now
     Release(live::NamedArgs),
+    /// What a plugin remembers: shown, exported, imported, deleted
+    State(state::StateArgs),
 }
 
 /// Runs the tool.
@@ -76,6 +80,7 @@ pub fn run(args: &PluginArgs) -> ExitCode {
         Command::Rollback(args) => live::order(args, Order::Rollback),
         Command::Quarantine(args) => live::order(args, Order::Quarantine),
         Command::Release(args) => live::order(args, Order::Release),
+        Command::State(args) => state::run(args),
     }
 }
 

@@ -4,7 +4,8 @@ use chat_plugin as sdk;
 use sdk::native::Roles as Has;
 
 use crate::plugin::{
-    Effect, FormatItem, Manifest, Message, Roles, Run, Style, Target, TextBody, Timer, Verdict,
+    Effect, FormatItem, Manifest, Message, Remembered, Roles, Run, Style, Target, TextBody, Timer,
+    Verdict,
 };
 
 pub(super) fn manifest(manifest: &Manifest) -> sdk::Manifest {
@@ -23,6 +24,22 @@ pub(super) fn manifest(manifest: &Manifest) -> sdk::Manifest {
         priority: manifest.priority,
         batch: manifest.batch,
     }
+}
+
+pub(super) fn remembered((key, entry): (String, sdk::Remembered)) -> Remembered {
+    Remembered {
+        key,
+        value: entry.value,
+        expires_ms: entry.expires_ms,
+    }
+}
+
+pub(super) fn entry(remembered: Remembered) -> (String, sdk::Remembered) {
+    let entry = sdk::Remembered {
+        value: remembered.value,
+        expires_ms: remembered.expires_ms,
+    };
+    (remembered.key, entry)
 }
 
 pub(super) fn roles(roles: Roles) -> Has {

@@ -2,9 +2,10 @@
 
 use super::imports::chat::plugin::types as wit;
 use super::{
-    Component, Make, STARTED, call, commands, formatting, moderation, plugin, review, timers,
+    Component, Make, STARTED, call, commands, formatting, migration, moderation, plugin, review,
+    timers,
 };
-use crate::{Item, Message, RoomId};
+use crate::{Item, Memory, Message, Remembered, RoomId};
 
 impl<M: Make> plugin::exports::chat::plugin::plugin::Guest for Component<M> {
     fn describe() -> plugin::exports::chat::plugin::plugin::Manifest {
@@ -57,5 +58,35 @@ impl<M: Make> timers::exports::chat::plugin::timers::Guest for Component<M> {
     fn fired(room: u64, due: wit::Timer) -> Vec<wit::Effect> {
         let effects = call(|plugin| plugin.fired(RoomId(room), &due.into()));
         effects.into_iter().map(Into::into).collect()
+    }
+}
+
+impl<M: Make> migration::exports::chat::plugin::migration::Guest for Component<M> {
+    fn layout() -> u32 {
+        M::make().layout()
+    }
+
+    fn migrate(
+        _room: u64,
+        from: u32,
+        entries: Vec<migration::exports::chat::plugin::migration::Entry>,
+    ) -> Result<Vec<migration::exports::chat::plugin::migration::Entry>, String> {
+        let lift = |entry: migration::exports::chat::plugin::migration::Entry| {
+            let remembered = Remembered {
+                value: entry.value,
+                expires_ms: entry.expires_ms,
+            };
+            (entry.key, remembered)
+        };
+        let memory: Memory = entries.into_iter().map(lift).collect();
+        let memory = call(|plugin| plugin.migrate(from, memory))?;
+        let lower = |(key, entry): (String, Remembered)| {
+            migration::exports::chat::plugin::migration::Entry {
+                key,
+                value: entry.value,
+                expires_ms: entry.expires_ms,
+            }
+        };
+        Ok(memory.into_iter().map(lower).collect())
     }
 }

@@ -10,14 +10,14 @@
 
 pub mod imports {
     wit_bindgen::generate!({
-        path: "../../wit/1.0",
+        path: "../../wit/1.1",
         inline: "
             package chat:sdk;
             world outside {
-                import chat:plugin/types@1.0.0;
-                import chat:plugin/log@1.0.0;
-                import chat:plugin/state@1.0.0;
-                import chat:plugin/directory@1.0.0;
+                import chat:plugin/types@1.1.0;
+                import chat:plugin/log@1.1.0;
+                import chat:plugin/state@1.1.0;
+                import chat:plugin/directory@1.1.0;
             }
         ",
         generate_all,
@@ -27,10 +27,10 @@ pub mod imports {
 
 pub mod plugin {
     wit_bindgen::generate!({
-        path: "../../wit/1.0",
+        path: "../../wit/1.1",
         inline: "
             package chat:sdk;
-            world required { export chat:plugin/plugin@1.0.0; }
+            world required { export chat:plugin/plugin@1.1.0; }
         ",
         pub_export_macro: true,
         default_bindings_module: "chat_plugin::guest::plugin",
@@ -41,9 +41,9 @@ macro_rules! role {
     ($role:ident, $inline:literal, $module:literal) => {
         pub mod $role {
             wit_bindgen::generate!({
-                path: "../../wit/1.0",
+                path: "../../wit/1.1",
                 inline: $inline,
-                with: { "chat:plugin/types@1.0.0": crate::guest::imports::chat::plugin::types },
+                with: { "chat:plugin/types@1.1.0": crate::guest::imports::chat::plugin::types },
                 pub_export_macro: true,
                 default_bindings_module: $module,
             });
@@ -53,26 +53,38 @@ macro_rules! role {
 
 role!(
     moderation,
-    "package chat:sdk; world moderates { export chat:plugin/moderation@1.0.0; }",
+    "package chat:sdk; world moderates { export chat:plugin/moderation@1.1.0; }",
     "chat_plugin::guest::moderation"
 );
 role!(
     commands,
-    "package chat:sdk; world obeys { export chat:plugin/commands@1.0.0; }",
+    "package chat:sdk; world obeys { export chat:plugin/commands@1.1.0; }",
     "chat_plugin::guest::commands"
 );
 role!(
     formatting,
-    "package chat:sdk; world formats { export chat:plugin/formatting@1.0.0; }",
+    "package chat:sdk; world formats { export chat:plugin/formatting@1.1.0; }",
     "chat_plugin::guest::formatting"
 );
 role!(
     review,
-    "package chat:sdk; world reviews { export chat:plugin/review@1.0.0; }",
+    "package chat:sdk; world reviews { export chat:plugin/review@1.1.0; }",
     "chat_plugin::guest::review"
 );
 role!(
     timers,
-    "package chat:sdk; world fires { export chat:plugin/timers@1.0.0; }",
+    "package chat:sdk; world fires { export chat:plugin/timers@1.1.0; }",
     "chat_plugin::guest::timers"
 );
+
+pub mod migration {
+    wit_bindgen::generate!({
+        path: "../../wit/1.1",
+        inline: "
+            package chat:sdk;
+            world migrates { export chat:plugin/migration@1.1.0; }
+        ",
+        pub_export_macro: true,
+        default_bindings_module: "chat_plugin::guest::migration",
+    });
+}
