@@ -241,10 +241,18 @@ impl Reader<'_> {
 
     fn misshapen(&mut self, name: &str, rule: Rule, entry: Entry<'_, '_>) {
         let at = self.at(entry.0.span().start);
+        // Of a list, what is wrong in it.
+        let culprit = match (entry.1.get_ref(), rule) {
+            (DeValue::Array(items), Rule::Hosts) => items.iter().find(|item| {
+                let host = item.get_ref().as_str();
+                host.is_none_or(|host| host.contains(',') || rule.check(host).is_none())
+            }),
+            _ => None,
+        };
         self.found.problems.push(Problem::Value {
             at,
             key: name.to_owned(),
-            value: self.written(entry.1),
+            value: self.written(culprit.unwrap_or(entry.1)),
             allowed: expected(entry.1.get_ref(), rule),
         });
     }
@@ -346,7 +354,7 @@ fn as_text(value: &DeValue<'_>, rule: Rule) -> Option<String> {
         (DeValue::Boolean(yes), Rule::Switch) => Some(yes.to_string()),
         (_, Rule::Number(..) | Rule::Switch) => None,
         (DeValue::String(text), _) => Some(text.to_string()),
-        (DeValue::Array(items), Rule::Names) => {
+        (DeValue::Array(items), Rule::Names | Rule::Hosts) => {
             let names: Option<Vec<&str>> =
                 items.iter().map(|item| item.get_ref().as_str()).collect();
             Some(names?.join(","))
@@ -364,7 +372,7 @@ fn expected(value: &DeValue<'_>, rule: Rule) -> String {
         }
         (Rule::Number(..) | Rule::Switch, _) | (_, DeValue::String(_)) => allowed,
         (Rule::Bytes(..), _) => format!("a whole number of bytes, or a text: {allowed}"),
-        (Rule::Names, _) => format!("a list of texts: {allowed}"),
+        (Rule::Names | Rule::Hosts, _) => format!("a list of texts: {allowed}"),
         _ => format!("a text, in quotes: {allowed}"),
     }
 }
@@ -398,6 +406,7 @@ mod tests {
             on-failure = "allow"
             settings.words = ["rude"]
             settings.mode.strict = true
+            http = ["API.example.com", "localhost:9000"]
             [plugins."odd name"]
             priority = -5
             memory_bytes = "32MiB"

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::Retain;
+use super::grant::{self, Grant};
 use super::units;
 
 /// Less would forget what people are still reading; whoever writes it means another unit.
@@ -41,6 +42,8 @@ pub enum Rule {
     OneOf(&'static [&'static str]),
     /// Names of plugins with commas between them.
     Names,
+    /// Hosts with commas between them.
+    Hosts,
     /// An age, a size, or both.
     Retain,
     /// A level or the directives of `RUST_LOG`.
@@ -82,6 +85,7 @@ impl Rule {
             },
             Self::OneOf(words) => words.contains(&text).then(|| text.to_owned()),
             Self::Names => parse_names(text).map(|names| names.join(",")),
+            Self::Hosts => parse_hosts(text),
             Self::Retain => parse_retain(text).map(show_retain),
             Self::Level => {
                 let words = !text.is_empty() && EnvFilter::try_new(text).is_ok();
@@ -122,6 +126,7 @@ impl Rule {
             Self::Switch => "true or false".to_owned(),
             Self::OneOf(words) => words.join(" or "),
             Self::Names => "names of plugins, such as wordlist,basics".to_owned(),
+            Self::Hosts => grant::ALLOWED.to_owned(),
             Self::Retain => format!(
                 "an age, a size or both, such as 90d,10GiB: an age in s, m, h or d, from {} on, and a size in {}, from {} on",
                 units::show_duration(SHORTEST_AGE),
@@ -148,6 +153,18 @@ pub(super) fn parse_names(text: &str) -> Option<Vec<String>> {
                 .then(|| name.to_owned())
         })
         .collect()
+}
+
+/// The hosts in a list, each in its one form; none where one of them is none.
+fn parse_hosts(text: &str) -> Option<String> {
+    if text.trim().is_empty() {
+        return Some(String::new());
+    }
+    let hosts: Option<Vec<String>> = text
+        .split(',')
+        .map(|host| Some(host.parse::<Grant>().ok()?.to_string()))
+        .collect();
+    hosts.map(|hosts| hosts.join(","))
 }
 
 /// Reads `90d,10GiB`, in any order; what is not said stays at its default. Units are needed: `10` as bytes would have

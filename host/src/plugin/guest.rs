@@ -43,24 +43,6 @@ impl Guest {
         engine: &Engine,
         linked: &Linked,
         limits: Limits,
-        plugin: Arc<str>,
-    ) -> Result<Self, Fault> {
-        Self::within(
-            engine,
-            linked,
-            limits,
-            Outside::new(plugin, limits.memory_bytes),
-        )
-    }
-
-    /// As [`Guest::new`], with this outside.
-    ///
-    /// # Errors
-    /// As [`Guest::new`].
-    pub(super) fn within(
-        engine: &Engine,
-        linked: &Linked,
-        limits: Limits,
         outside: Outside,
     ) -> Result<Self, Fault> {
         let mut store = Store::new(engine.wasmtime(), outside);
@@ -174,8 +156,13 @@ fn call<R>(
     store.data_mut().begin(phase, messages);
     store.set_epoch_deadline(1);
     let _clocks = engine.clocks();
-    match drive(run(store), deadline) {
-        Ok(Ok(answer)) => Ok(answer),
+    let answer = drive(run(store), deadline);
+    store.data_mut().end();
+    match answer {
+        Ok(Ok(answer)) => match store.data_mut().broken.take() {
+            None => Ok(answer),
+            Some(broken) => Err(Fault::answer(&broken)),
+        },
         Ok(Err(error)) => Err(of_error(&error, store.data_mut())),
         Err(overdue) => Err(of_overdue(overdue)),
     }

@@ -34,6 +34,7 @@ mod loader;
 mod manifest;
 mod measured;
 mod orders;
+mod outbound;
 mod outside;
 mod plugins;
 mod probe;
@@ -48,13 +49,14 @@ pub use alone::{Alone, AloneError, Facts, Room, Unstarted};
 pub use compiler::{Compiler, SUBCOMMAND as COMPILE, compile_stdin};
 pub use config::Config;
 pub use contract::{
-    Blame, Calls, CommandInfo, Effect, Fault, FormatItem, Instance, LogLevel, Manifest, Message,
-    Plugin, PluginSet, Policy, Roles, Run, Style, Target, TextBody, Timer, Verdict,
+    Blame, Calls, CauseId, CommandInfo, Effect, Fault, FormatItem, Instance, LogLevel, Manifest,
+    Message, Plugin, PluginSet, Policy, Roles, Run, Style, Target, TextBody, Timer, Verdict,
 };
 pub use engine::EngineError;
 pub use load_error::{LoadError, Reason};
 pub use orders::{Order, Status};
+pub use outbound::Resolver;
 pub use outside::Held;
 pub use plugins::{OpenError, Orders, Plugins};
 pub use standing::{Meter, Rule, Seen, SeenQuarantine, Standing};
-pub use stats::{Counter, Failures, PluginStats, RoleStats, Stats};
+pub use stats::{Counter, Failures, PluginStats, Requests, RoleStats, Stats};

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use chat_host::config::{PluginConfig, PluginDefaults};
 use chat_host::plugin::{
-    Calls, Compiler, Config, FormatItem, Message, OpenError, Plugin, PluginSet, Plugins, TextBody,
-    Timer,
+    Calls, Compiler, Config, FormatItem, Message, OpenError, Plugin, PluginSet, Plugins, Resolver,
+    TextBody, Timer,
 };
 
 /// The hostile component, built once for all tests. Cargo's own lock keeps test binaries from building it twice.
@@ -85,6 +85,7 @@ impl House {
             require: Vec::new(),
             message_bytes: 4096,
             compiler: Compiler::Child(env!("CARGO_BIN_EXE_chat-host").into()),
+            resolver: Resolver::default(),
         };
         Self { dir, config }
     }
