@@ -71,7 +71,7 @@ impl FromStr for Grant {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let wrong = || format!("`{text}` is no such thing as {ALLOWED}");
+        let wrong = || format!("`{text}` can't be granted; grant {ALLOWED}");
         let (host, port) = match text.rsplit_once(':') {
             // The last colon of an address in brackets is one of its own.
             Some((host, port)) if !port.ends_with(']') => {
@@ -156,7 +156,7 @@ mod tests {
             "a..b",
         ] {
             let told = wrong.parse::<Grant>().unwrap_err();
-            assert!(told.starts_with(&format!("`{wrong}` is no")), "{told}");
+            assert!(told.starts_with(&format!("`{wrong}` can't")), "{told}");
         }
     }
 
