@@ -47,9 +47,16 @@ fn skip(what: &str, why: &str) {
 #[test]
 fn the_components_of_the_rust_plugins_pass_their_cases() {
     for name in [
-        "basics", "flood", "links", "markdown", "poll", "remind", "wordlist",
+        "ask-outside",
+        "basics",
+        "flood",
+        "links",
+        "markdown",
+        "poll",
+        "remind",
+        "wordlist",
     ] {
-        let component = plugin_support::component(name, name);
+        let component = plugin_support::component(name, &name.replace('-', "_"));
         passes(&component, &plugins().join(name).join("cases.toml"));
     }
 }
