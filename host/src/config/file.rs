@@ -543,6 +543,31 @@ mod tests {
     }
 
     #[test]
+    fn granted_hosts_are_read_and_one_that_is_none_is_named_with_its_line() {
+        let text = "http = [\"API.example.com\", \"localhost:9000\"]";
+        let path = Path::new("asker.toml");
+        let config = parse_single(path, "asker", text).unwrap();
+        let hosts = config.http.unwrap_or_default();
+        let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        assert_eq!(hosts, ["api.example.com", "localhost:9000"]);
+        let none = parse_single(path, "asker", "http = []").unwrap();
+        assert_eq!(none.http, Some(Vec::new()));
+        for (text, named) in [
+            (
+                "http = [\n  \"localhost\",\n  \"https://a.example\",\n]",
+                "asker.toml:3: `plugins.asker.http` is \"https://a.example\"",
+            ),
+            ("http = [\"a,b\"]", "is \"a,b\""),
+            ("http = [9000]", "is 9000"),
+            ("http = true", "is true"),
+        ] {
+            let told = parse_single(path, "asker", text).unwrap_err();
+            assert!(told.contains(named), "{text}: {told}");
+            assert!(told.contains("localhost:9000"), "{text}: {told}");
+        }
+    }
+
+    #[test]
     fn two_spellings_of_a_key_are_one_too_many() {
         assert_eq!(
             problems("[limits]\nsend_burst = 1\nsend-burst = 2"),

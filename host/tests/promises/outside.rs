@@ -6,10 +6,11 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use chat_host::proto::v1::{self, private_event};
 use chat_host::state::ids::Partition;
+use tokio::process::Command;
 
 use super::client::{Session, send, text};
 use super::plugin_support::component;
-use super::server::{Home, NO_QUARANTINE, ROOMY};
+use super::server::{Home, NO_QUARANTINE, PROGRAM, ROOMY};
 use super::service::{Asked, Service, answer};
 
 /// A home with `ask-outside` in its folder.
@@ -125,6 +126,16 @@ async fn a_service_that_is_wrong_or_down_means_what_the_operator_has_set() {
         // None of it is a failure of the plugin.
         assert!(!home.log().contains("plugin failed"), "{}", home.log());
         assert_eq!(service.asked().len(), 4);
+        let shown = Command::new(PROGRAM)
+            .args(["plugin", "show", "ask-outside", "--data"])
+            .arg(home.data())
+            .output()
+            .await
+            .unwrap();
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        let granted = format!("http: localhost:{}", service.port);
+        assert!(shown.contains(&granted), "{shown}");
+        assert!(shown.contains("4, 3 answered; 0 refused"), "{shown}");
         server.stop().await;
     }
 }
