@@ -25,6 +25,8 @@ pub(super) use asking::{Asking, Call};
 
 /// Requests of a plugin at once, over all partitions.
 const AT_ONCE: usize = 16;
+/// What a plugin's instances hold of answers, in KiB: a guest may keep them for as long as it lives.
+const HELD_KIB: usize = 16 * 1024;
 /// Requests a plugin may make at once after a pause, and how long it takes to earn another.
 const BURST: u32 = 100;
 const EARN: Duration = Duration::from_millis(20);
@@ -69,6 +71,7 @@ pub(super) struct Outbound {
     tls: Option<TlsConnector>,
     stats: Arc<PluginStats>,
     at_once: Arc<Semaphore>,
+    held_kib: Arc<Semaphore>,
     // Taken by partitions' threads, for a few instructions each.
     pace: Mutex<Pace>,
     told: Mutex<Told>,
@@ -104,6 +107,7 @@ impl Outbound {
             tls,
             stats,
             at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            held_kib: Arc::new(Semaphore::new(HELD_KIB)),
             pace: Mutex::new(Pace::new(Instant::now())),
             told: Mutex::default(),
         }
@@ -113,6 +117,13 @@ impl Outbound {
     fn place(&self) -> Option<OwnedSemaphorePermit> {
         let place = self.at_once.clone().try_acquire_owned().ok()?;
         self.pace.lock().take(Instant::now()).then_some(place)
+    }
+
+    /// Room for an answer of so many bytes; it counts as long as the permit lives.
+    fn hold(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        // Its headers take room, too.
+        let kib = u32::try_from(bytes / 1024 + 1).ok()?;
+        self.held_kib.clone().try_acquire_many_owned(kib).ok()
     }
 
     fn grants(&self, to: &Destination) -> bool {
@@ -263,6 +274,16 @@ mod tests {
         assert_eq!(held.len(), 16);
         held.pop();
         assert!(outbound.place().is_some());
+    }
+
+    #[test]
+    fn answers_that_are_kept_have_a_bound_together() {
+        let outbound = outbound(&[]);
+        let mut held: Vec<_> = (0..20).map_while(|_| outbound.hold(1 << 20)).collect();
+        assert_eq!(held.len(), 15);
+        assert!(outbound.hold(100).is_some());
+        held.pop();
+        assert!(outbound.hold(1 << 20).is_some());
     }
 
     #[test]

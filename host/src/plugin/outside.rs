@@ -30,7 +30,7 @@ const RANDOM_BYTES: u64 = 64 * 1024;
 const HANDLES: usize = 1_000;
 
 /// The most that one set of HTTP headers takes, in memory.
-const HEADER_BYTES: usize = 32 * 1024;
+const HEADER_BYTES: usize = 16 * 1024;
 
 /// What a component could do by an import of this name, in words; none where it is a shape alone. A plugin built by an
 /// ordinary compiler imports much that this host answers with nothing: that is said, for it is no reason to worry.

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use http::uri::Scheme;
 use http::{Method, Request, Response};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::{Destination, Host, Outbound};
 use crate::plugin::CauseId;
+
+/// What the host keeps of a body that is being written: a guest may begin many, and send none.
+const WRITE_BYTES: usize = 8 * 1024;
 
 /// See the module.
 pub(in super::super) struct Asking {
@@ -139,6 +142,10 @@ fn destination(request: &Request<WasiBody>) -> Result<Destination, Error> {
 }
 
 impl WasiHttpHooks for Asking {
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        WRITE_BYTES
+    }
+
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
@@ -164,7 +171,15 @@ impl WasiHttpHooks for Asking {
                 answer = outbound.exchange(to, cause, request, options, place) => answer?,
             };
             outbound.stats.requests.answered.add(1);
-            let response = response.map(|body| body.map_err(|never| match never {}).boxed_unsync());
+            let held = outbound.hold(response.body().len());
+            let held = held.ok_or(Error::ConnectionLimitReached)?;
+            let response = response.map(|body| {
+                let body = Full::new(body).map_err(move |never| {
+                    let _until_it_is_dropped = &held;
+                    match never {}
+                });
+                body.boxed_unsync()
+            });
             // It is read already: nothing goes on behind it.
             let io: Io = Box::new(std::future::ready(Ok(())));
             Ok((response, io))
@@ -175,7 +190,6 @@ impl WasiHttpHooks for Asking {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::Full;
 
     fn request(method: &str, uri: &str) -> Request<WasiBody> {
         let body = Full::default()

@@ -51,7 +51,7 @@ impl Outbound {
         request: Request<WasiBody>,
         options: RequestOptions,
         place: OwnedSemaphorePermit,
-    ) -> Result<Response<Full<Bytes>>, Error> {
+    ) -> Result<Response<Bytes>, Error> {
         let asking = self.ask(to, cause, request, options, place);
         let late = |_| Err(Error::HttpResponseTimeout);
         timeout(LONGEST, asking).await.unwrap_or_else(late)
@@ -64,7 +64,7 @@ impl Outbound {
         request: Request<WasiBody>,
         options: RequestOptions,
         place: OwnedSemaphorePermit,
-    ) -> Result<Response<Full<Bytes>>, Error> {
+    ) -> Result<Response<Bytes>, Error> {
         let (mut parts, body) = request.into_parts();
         let body = Limited::new(body, REQUEST_BYTES).collect().await;
         let body = body.map_err(unsent)?.to_bytes();
@@ -185,7 +185,7 @@ async fn talk(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
     options: RequestOptions,
-) -> Result<Response<Full<Bytes>>, Error> {
+) -> Result<Response<Bytes>, Error> {
     let (mut sender, connection) = http1::Builder::new()
         .max_headers(HEADERS)
         .max_buf_size(HEADER_BYTES)
@@ -202,7 +202,7 @@ async fn talk(
         }
         let between = options.between_bytes_timeout.unwrap_or(LONGEST);
         let body = read(body, between).await?;
-        Ok(Response::from_parts(parts, Full::new(body)))
+        Ok(Response::from_parts(parts, body))
     });
     tokio::select! {
         answer = &mut answer => answer,
