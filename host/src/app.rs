@@ -27,6 +27,7 @@ use crate::state::disk::DiskStore;
 use crate::state::ids::Partition;
 use crate::state::memory::MemoryStore;
 use crate::state::store::Store;
+use crate::telemetry::diary::Diary;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::health::{Health, Readiness};
 use crate::telemetry::metrics::Metrics;
@@ -70,7 +71,7 @@ impl App {
     ///
     /// # Errors
     /// A port in use, a folder that can't be used, data that is not ours, a plugin that must be there and is not.
-    pub async fn build(config: Config) -> anyhow::Result<Self> {
+    pub async fn build(config: Config, diary: Diary) -> anyhow::Result<Self> {
         let listener = Listener::bind(config.listen).map_err(|reason| anyhow!(reason))?;
         let health = Health::default();
         let metrics = Metrics::new();
@@ -86,7 +87,7 @@ impl App {
             store,
             disk,
             control,
-        } = open_data(&config)?;
+        } = open_data(&config, diary)?;
         let partitions = journal.partitions();
         let rooms = Arc::new(Rooms::open(store.clone(), partitions)?);
         let observed = Arc::new(Observed::new(metrics.clone(), partitions));
@@ -312,7 +313,7 @@ struct Data {
     control: Option<Control>,
 }
 
-fn open_data(config: &Config) -> anyhow::Result<Data> {
+fn open_data(config: &Config, diary: Diary) -> anyhow::Result<Data> {
     let partitions = u16::try_from(config.partitions).unwrap_or(1);
     if config.memory {
         return Ok(Data {
@@ -336,7 +337,7 @@ fn open_data(config: &Config) -> anyhow::Result<Data> {
         DiskStore::open(&path).map_err(anyhow::Error::from)
     })?;
     let disk = Arc::new(disk);
-    let control = Control::bind(&config.data, journal.clone()).with_context(|| {
+    let control = Control::bind(&config.data, journal.clone(), diary).with_context(|| {
         format!(
             "the control socket in {} can't be made",
             config.data.display()

@@ -22,6 +22,7 @@ use tracing::{debug, info, warn};
 use crate::gateway::Gateway;
 use crate::journal::embedded::EmbeddedJournal;
 use crate::plugin::{Order, Orders, Status};
+use crate::telemetry::diary::{Diary, Line};
 
 /// The longest request.
 const REQUEST_BYTES: u64 = 64 * 1024;
@@ -44,6 +45,15 @@ pub enum Request {
         /// An absolute path.
         to: PathBuf,
     },
+    /// What plugins say, and what happens to them.
+    Logs {
+        /// Of one; else of all.
+        plugin: Option<String>,
+        /// Lines after this number.
+        after: u64,
+        /// The newest so many of them.
+        limit: usize,
+    },
     /// About messages at which plugins failed.
     DeadLetters(dead_letters::Request),
 }
@@ -61,6 +71,13 @@ pub enum Answer {
     },
     /// How every plugin does.
     Plugins(Vec<Status>),
+    /// What the log has.
+    Logs {
+        /// The oldest first.
+        lines: Vec<Line>,
+        /// The number of the last line there is.
+        last: u64,
+    },
     /// About messages at which plugins failed.
     DeadLetters(dead_letters::Answer),
     /// Not done, and why.
@@ -78,6 +95,7 @@ pub struct Control {
     listener: UnixListener,
     path: PathBuf,
     journal: Arc<EmbeddedJournal>,
+    diary: Diary,
 }
 
 impl Control {
@@ -85,7 +103,7 @@ impl Control {
     ///
     /// # Errors
     /// What the system says, or that the path is too long for it.
-    pub fn bind(data: &Path, journal: Arc<EmbeddedJournal>) -> std::io::Result<Self> {
+    pub fn bind(data: &Path, journal: Arc<EmbeddedJournal>, diary: Diary) -> std::io::Result<Self> {
         let path = socket_of(data);
         let bytes = path.as_os_str().len();
         if bytes > PATH_BYTES {
@@ -102,6 +120,7 @@ impl Control {
             listener,
             path,
             journal,
+            diary,
         })
     }
 
@@ -116,10 +135,10 @@ impl Control {
             };
             match accepted {
                 Ok((stream, _)) if tasks.len() < AT_ONCE => {
-                    let (journal, orders) = (self.journal.clone(), orders.clone());
-                    let gateway = gateway.clone();
+                    let (journal, diary) = (self.journal.clone(), self.diary.clone());
+                    let (orders, gateway) = (orders.clone(), gateway.clone());
                     tasks.spawn(async move {
-                        if let Err(error) = answer(stream, journal, orders, &gateway).await {
+                        if let Err(error) = answer(stream, journal, diary, orders, &gateway).await {
                             debug!(%error, "a control connection broke");
                         }
                     });
@@ -140,6 +159,7 @@ impl Control {
 async fn answer(
     stream: UnixStream,
     journal: Arc<EmbeddedJournal>,
+    diary: Diary,
     orders: Orders,
     gateway: &Gateway,
 ) -> std::io::Result<()> {
@@ -148,7 +168,7 @@ async fn answer(
     let mut reader = BufReader::new(read.take(REQUEST_BYTES));
     timeout(REQUEST, reader.read_line(&mut line)).await??;
     let answer = match serde_json::from_str(&line) {
-        Ok(request) => carry_out(request, journal, orders, gateway).await,
+        Ok(request) => carry_out(request, journal, &diary, orders, gateway).await,
         Err(error) => Answer::Failed(format!("the request can't be read: {error}")),
     };
     let mut text = serde_json::to_string(&answer)?;
@@ -159,6 +179,7 @@ async fn answer(
 async fn carry_out(
     request: Request,
     journal: Arc<EmbeddedJournal>,
+    diary: &Diary,
     orders: Orders,
     gateway: &Gateway,
 ) -> Answer {
@@ -177,6 +198,14 @@ async fn carry_out(
                 Ok(answer) => answer,
                 Err(error) => Answer::Failed(error.to_string()),
             }
+        }
+        Request::Logs {
+            plugin,
+            after,
+            limit,
+        } => {
+            let (lines, last) = diary.after(after, plugin.as_deref(), limit);
+            Answer::Logs { lines, last }
         }
         Request::DeadLetters(request) => {
             Answer::DeadLetters(dead_letters::carry_out(request, gateway).await)

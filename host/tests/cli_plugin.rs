@@ -123,7 +123,7 @@ fn a_new_plugin_passes_its_tests_builds_and_would_be_served() {
         "{words}"
     );
     let (_, words) = tool(&["run", file, "--text", "/all-rounder 60 tea"]);
-    assert!(words.contains("sets the timer \"1\" in 60.0 s"), "{words}");
+    assert!(words.contains("sets the timer \"1\" in 1m"), "{words}");
 
     // Its settings, beside it or named.
     std::fs::write(

@@ -24,6 +24,7 @@ use crate::config::sources::{self, Resolved};
 use crate::config::variables::Variables;
 use crate::control;
 use crate::journal::embedded::OpenError;
+use crate::telemetry::diary::Diary;
 use crate::telemetry::logs;
 
 /// What `chat-host serve` is given.
@@ -49,7 +50,8 @@ pub fn run(args: &ServeArgs) -> ExitCode {
 }
 
 fn start(resolved: Resolved) -> anyhow::Result<ExitCode> {
-    logs::init(resolved.config.log, &resolved.config.log_level)?;
+    let diary = Diary::default();
+    logs::init(resolved.config.log, &resolved.config.log_level, &diary)?;
     preflight(&resolved.config)?;
     warn_of_no_effect(&resolved);
     let config = resolved.config;
@@ -58,7 +60,7 @@ fn start(resolved: Resolved) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("the runtime does not start")?;
-    let ended = runtime.block_on(serve(config));
+    let ended = runtime.block_on(serve(config, diary));
     // What the drain left behind had its time.
     runtime.shutdown_background();
     ended
@@ -87,11 +89,11 @@ fn warn_of_no_effect(resolved: &Resolved) {
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<ExitCode> {
+async fn serve(config: Config, diary: Diary) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::listen().context("signals can't be listened to")?;
     let data = config.data.clone();
     let app = tokio::select! {
-        app = App::build(config) => match app {
+        app = App::build(config, diary) => match app {
             Ok(app) => app,
             Err(error) => return Err(with_holder(error, &data).await),
         },

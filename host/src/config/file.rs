@@ -240,7 +240,6 @@ impl Reader<'_> {
     }
 
     fn misshapen(&mut self, name: &str, rule: Rule, entry: Entry<'_, '_>) {
-        let at = self.at(entry.0.span().start);
         // Of a list, what is wrong in it.
         let culprit = match (entry.1.get_ref(), rule) {
             (DeValue::Array(items), Rule::Hosts) => items.iter().find(|item| {
@@ -248,6 +247,10 @@ impl Reader<'_> {
                 host.is_none_or(|host| host.contains(',') || rule.check(host).is_none())
             }),
             _ => None,
+        };
+        let at = match culprit {
+            Some(culprit) => self.at(culprit.span().start),
+            None => self.at(entry.0.span().start),
         };
         self.found.problems.push(Problem::Value {
             at,
@@ -354,7 +357,7 @@ fn as_text(value: &DeValue<'_>, rule: Rule) -> Option<String> {
         (DeValue::Boolean(yes), Rule::Switch) => Some(yes.to_string()),
         (_, Rule::Number(..) | Rule::Switch) => None,
         (DeValue::String(text), _) => Some(text.to_string()),
-        (DeValue::Array(items), Rule::Names | Rule::Hosts) => {
+        (DeValue::Array(items), Rule::Names | Rule::Hosts | Rule::Rooms) => {
             let names: Option<Vec<&str>> =
                 items.iter().map(|item| item.get_ref().as_str()).collect();
             Some(names?.join(","))
@@ -372,7 +375,7 @@ fn expected(value: &DeValue<'_>, rule: Rule) -> String {
         }
         (Rule::Number(..) | Rule::Switch, _) | (_, DeValue::String(_)) => allowed,
         (Rule::Bytes(..), _) => format!("a whole number of bytes, or a text: {allowed}"),
-        (Rule::Names | Rule::Hosts, _) => format!("a list of texts: {allowed}"),
+        (Rule::Names | Rule::Hosts | Rule::Rooms, _) => format!("a list of texts: {allowed}"),
         _ => format!("a text, in quotes: {allowed}"),
     }
 }

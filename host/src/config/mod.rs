@@ -217,6 +217,10 @@ pub struct PluginConfig {
     pub http: Option<Vec<grant::Grant>>,
     /// Unset: true. Not loaded where it is false.
     pub enabled: Option<bool>,
+    /// Patterns of the names of rooms in which it applies; none: all.
+    pub rooms: Vec<String>,
+    /// Run beside the version that serves, and decide nothing.
+    pub shadow: bool,
     /// Given to the plugin as JSON.
     pub settings: toml::Table,
 }

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::Retain;
 use super::grant::{self, Grant};
 use super::units;
+use crate::plugin::Reach;
 
 /// Less would forget what people are still reading; whoever writes it means another unit.
 const SHORTEST_AGE: Duration = Duration::from_secs(1);
@@ -44,6 +45,8 @@ pub enum Rule {
     Names,
     /// Hosts with commas between them.
     Hosts,
+    /// Patterns of rooms' names with commas between them, one at least.
+    Rooms,
     /// An age, a size, or both.
     Retain,
     /// A level or the directives of `RUST_LOG`.
@@ -86,6 +89,11 @@ impl Rule {
             Self::OneOf(words) => words.contains(&text).then(|| text.to_owned()),
             Self::Names => parse_names(text).map(|names| names.join(",")),
             Self::Hosts => parse_hosts(text),
+            Self::Rooms => {
+                let patterns: Vec<String> =
+                    text.split(',').map(|one| one.trim().to_owned()).collect();
+                Reach::parse(&patterns).ok().map(|_| patterns.join(","))
+            }
             Self::Retain => parse_retain(text).map(show_retain),
             Self::Level => {
                 let words = !text.is_empty() && EnvFilter::try_new(text).is_ok();
@@ -127,6 +135,10 @@ impl Rule {
             Self::OneOf(words) => words.join(" or "),
             Self::Names => "names of plugins, such as wordlist,basics".to_owned(),
             Self::Hosts => grant::ALLOWED.to_owned(),
+            Self::Rooms => {
+                "one or more patterns of rooms' names, such as [\"lobby\", \"team-*\", \"!team-quiet\"]"
+                    .to_owned()
+            }
             Self::Retain => format!(
                 "an age, a size or both, such as 90d,10GiB: an age in s, m, h or d, from {} on, and a size in {}, from {} on",
                 units::show_duration(SHORTEST_AGE),

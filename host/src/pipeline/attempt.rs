@@ -88,6 +88,8 @@ impl Attempt {
     /// Where the store fails: the attempt is over.
     pub fn records(&mut self, entries: &[Entry], folded: Step) -> Result<Decisions, FoldError> {
         self.scope.with_view(|view| view.settle(folded));
+        // Before a segment begins, so that the set which cuts it is the set which decides it.
+        self.chain.refresh();
         let mut decisions = Decisions::default();
         let mut slots: Vec<Slot> = Vec::new();
         let mut used = Used::default();
@@ -119,7 +121,7 @@ impl Attempt {
                     }
                     Admitted::Message(item) => {
                         // A batch ends before a command.
-                        let is_command = self.is_command(&item.text);
+                        let is_command = self.is_command(item.room, &item.text);
                         if is_command && !slots.is_empty() {
                             self.flush(&mut slots, &mut decisions)?;
                             used = Used::default();
@@ -222,8 +224,8 @@ impl Attempt {
         })
     }
 
-    fn is_command(&self, text: &str) -> bool {
-        self.chain.has_commands() && matches!(parse(text), Parsed::Command { .. })
+    fn is_command(&mut self, room: RoomId, text: &str) -> bool {
+        matches!(parse(text), Parsed::Command { .. }) && self.chain.has_commands(room)
     }
 
     /// Decides the segment and moves the overlay on.
@@ -267,7 +269,6 @@ impl Attempt {
         if items.is_empty() {
             return Ok(Vec::new());
         }
-        self.chain.refresh();
         let ats: Vec<At> = items
             .iter()
             .enumerate()
@@ -323,7 +324,7 @@ impl Attempt {
             return Ok(Some(stopped_draft(item, stopped, judged.failures)));
         }
         // What was text stays text, whatever a revision makes of it.
-        let was_command = self.is_command(&item.text);
+        let was_command = self.is_command(item.room, &item.text);
         let revised = judged.text;
         let text = revised.as_deref().unwrap_or(&item.text);
         if was_command && let Parsed::Command { name, arguments } = parse(text) {
@@ -333,7 +334,7 @@ impl Attempt {
             return Ok(Some(draft));
         }
         let text = match (&revised, parse(&item.text)) {
-            (None, Parsed::Text(text)) if self.chain.has_commands() => text.to_owned(),
+            (None, Parsed::Text(text)) if self.chain.has_commands(item.room) => text.to_owned(),
             _ => text.to_owned(),
         };
         texts.push((at, item, text, judged.failures));
@@ -348,8 +349,8 @@ impl Attempt {
         arguments: &str,
         text: String,
     ) -> Result<Draft, StoreError> {
-        let Some((link, name)) = self.chain.find_command(typed) else {
-            let reason = match self.chain.nearest_command(typed) {
+        let Some((link, name)) = self.chain.find_command(item.room, typed) else {
+            let reason = match self.chain.nearest_command(item.room, typed) {
                 Some(nearest) => {
                     format!("there is no command `/{typed}`; did you mean `/{nearest}`?")
                 }
@@ -363,7 +364,12 @@ impl Attempt {
         };
         let plugin = self.chain.name(link);
         match self.chain.command(link, &name, arguments, at, &by) {
-            Ok(Ok(effects)) => {
+            None => Ok(Draft::withheld(
+                item,
+                "the plugin of this command is gone; try again",
+                plugin,
+            )),
+            Some(Ok(Ok(effects))) => {
                 let by = By {
                     plugin: &plugin,
                     person: true,
@@ -378,8 +384,8 @@ impl Attempt {
                     effects,
                 )
             }
-            Ok(Err(usage)) => Ok(Draft::withheld(item, usage, plugin)),
-            Err(silent) => {
+            Some(Ok(Err(usage))) => Ok(Draft::withheld(item, usage, plugin)),
+            Some(Err(silent)) => {
                 let reason = silent.words(&plugin);
                 // There is nothing to let pass: a command that failed did nothing, and its sender is told.
                 let mut draft = Draft::withheld(item, reason, plugin);

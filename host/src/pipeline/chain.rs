@@ -1,39 +1,29 @@
 //! The chain: the plugins in force, as one partition runs them.
 //!
-//! Batches go through plugin by plugin. Where a batch fails, its messages run again one at a time on fresh instances,
-//! so that only the guilty one meets the failure policy. A plugin in quarantine is not called, and its policy decides.
-//! Knows plugins and segments' indices; does not know records.
+//! Batches go through plugin by plugin, and past those that do not apply in a message's room. A plugin in quarantine is
+//! not called, and its policy decides. Knows plugins and segments' indices; does not know records.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
-use tracing::{debug, warn};
 
+use super::callee::Callee;
 use super::judged::{Judged, Silent, Stopped};
+use super::link::{Asked, Asking, Link};
+use super::reached::{BatchReached, Reached, Reaches, Role};
 use super::scope::{At, Scope};
 use crate::plugin::{
-    Blame, Effect, Fault, FormatItem, Instance, Message, Meter, Plugin, PluginSet, Policy, Roles,
-    Run, TextBody, Timer, Verdict,
+    Answer, Effect, Fault, FormatItem, Instance, Message, Plugin, PluginSet, Policy, Run, TextBody,
+    Timer, Verdict,
 };
-use crate::proto::log::v1::Failure;
-
-/// One of the plugins in force.
-struct Link {
-    plugin: Arc<dyn Plugin>,
-    instance: Option<Box<dyn Instance>>,
-    meter: Meter,
-}
+use crate::state::ids::RoomId;
 
 /// See the module.
 pub struct Chain {
     sets: watch::Receiver<Arc<PluginSet>>,
     version: Option<u64>,
     links: Vec<Link>,
-    /// Command to link; `/plugin:name` is looked up apart.
-    commands: BTreeMap<String, usize>,
+    reaches: Reaches,
     scope: Arc<Scope>,
     batch: usize,
 }
@@ -45,7 +35,7 @@ impl Chain {
             sets,
             version: None,
             links: Vec::new(),
-            commands: BTreeMap::new(),
+            reaches: Reaches::default(),
             scope,
             batch: batch.max(1),
         }
@@ -59,90 +49,88 @@ impl Chain {
         }
         self.version = Some(set.version);
         let mut old = std::mem::take(&mut self.links);
-        self.links = set
+        let mut callee = |plugin: &Arc<dyn Plugin>| {
+            let kept = old.iter_mut().find_map(|link| link.take(plugin));
+            kept.unwrap_or_else(|| Callee::new(plugin.clone()))
+        };
+        let (shadows, live): (Vec<_>, Vec<_>) = set
             .plugins
             .iter()
-            .map(|plugin| {
-                let kept = old
-                    .iter_mut()
-                    .find(|link| Arc::ptr_eq(&link.plugin, plugin))
-                    .map(|link| (link.instance.take(), std::mem::take(&mut link.meter)));
-                let (instance, meter) = kept.unwrap_or_default();
-                Link {
-                    plugin: plugin.clone(),
-                    instance,
-                    meter,
-                }
-            })
-            .collect();
-        self.commands.clear();
-        let mut shown = Vec::new();
-        for (index, link) in self.links.iter().enumerate() {
-            for command in &link.plugin.manifest().commands {
-                if !self.commands.contains_key(&command.name) {
-                    self.commands.insert(command.name.clone(), index);
-                    shown.push((
-                        command.name.clone(),
-                        command.usage.clone(),
-                        command.summary.clone(),
-                    ));
-                }
+            .partition(|plugin| plugin.shadow().is_some());
+        for plugin in live {
+            self.links.push(Link::of(callee(plugin)));
+        }
+        for plugin in shadows {
+            let name = &plugin.manifest().name;
+            match self.links.iter_mut().find(|link| link.name() == name) {
+                Some(link) => link.add(callee(plugin)),
+                // Of none: whatever its place, nobody sees what it answers.
+                None => self.links.push(Link::of(callee(plugin))),
             }
         }
-        shown.sort();
-        self.scope.set_commands(shown);
+        self.reaches = Reaches::of(&self.links);
+        self.scope.set_commands(self.reaches.shown.clone());
     }
 
-    /// Whether any command is loaded.
-    pub fn has_commands(&self) -> bool {
-        !self.commands.is_empty()
+    fn in_room(&mut self, room: RoomId) -> Arc<Reached> {
+        self.reaches.in_room(&self.links, &self.scope, room)
+    }
+
+    /// Whether any command is there in a room.
+    pub fn has_commands(&mut self, room: RoomId) -> bool {
+        !self.in_room(room).commands.is_empty()
     }
 
     /// The link and the bare name of a command as typed: `name` or `plugin:name`.
-    pub fn find_command(&self, typed: &str) -> Option<(usize, String)> {
+    pub fn find_command(&mut self, room: RoomId, typed: &str) -> Option<(usize, String)> {
+        let reached = self.in_room(room);
         if let Some((plugin, name)) = typed.split_once(':') {
-            let index = self.links.iter().position(|link| {
-                let manifest = link.plugin.manifest();
-                manifest.name == plugin && manifest.commands.iter().any(|c| c.name == name)
-            })?;
-            return Some((index, name.to_owned()));
+            let lists = |link: &Link| {
+                link.manifest().is_some_and(|manifest| {
+                    manifest.name == plugin && manifest.commands.iter().any(|c| c.name == name)
+                })
+            };
+            let index = self.links.iter().position(lists)?;
+            return reached.applies(index).then(|| (index, name.to_owned()));
         }
-        self.commands
-            .get(typed)
-            .map(|index| (*index, typed.to_owned()))
+        let index = reached.commands.get(typed)?;
+        Some((*index, typed.to_owned()))
     }
 
     /// The command whose name is nearest, where one is near.
-    pub fn nearest_command(&self, typed: &str) -> Option<&str> {
-        self.commands
+    pub fn nearest_command(&mut self, room: RoomId, typed: &str) -> Option<String> {
+        let reached = self.in_room(room);
+        reached
+            .commands
             .keys()
             .map(|name| (strsim::damerau_levenshtein(name, typed), name))
             .filter(|(distance, name)| *distance <= 2.max(name.len() / 3))
             .min()
-            .map(|(_, name)| name.as_str())
+            .map(|(_, name)| name.clone())
     }
 
     /// The name of a link's plugin.
     pub fn name(&self, link: usize) -> String {
         self.links
             .get(link)
-            .map_or_else(String::new, |l| l.plugin.manifest().name.clone())
+            .map_or_else(String::new, |link| link.name().to_owned())
     }
 
     /// Judges messages before they are commands or are formatted.
     pub fn moderate(&mut self, ats: &[At], mut messages: Vec<Message>) -> Vec<Judged> {
         let mut judged: Vec<Judged> = messages.iter().map(|_| Judged::default()).collect();
-        for index in self.with_role(|roles| roles.moderation) {
-            let alive: Vec<usize> = alive(&judged);
-            let answers = self.run_batches(
+        let reached = self.reached(ats);
+        for index in reached.links(Role::Moderation) {
+            let asked = alive(&judged, &reached, index);
+            let answers = self.ask_all(
                 index,
-                "moderation",
-                &alive,
+                self.asking("moderation", |roles| roles.moderation),
+                &asked,
                 ats,
                 &messages,
                 |instance, batch| instance.moderate(batch),
             );
-            for (item, answer) in alive.into_iter().zip(answers) {
+            for (item, answer) in asked.into_iter().zip(answers) {
                 let Some(slot) = judged.get_mut(item) else {
                     continue;
                 };
@@ -161,13 +149,18 @@ impl Chain {
     /// Judges what members would read.
     pub fn review(&mut self, ats: &[At], items: &[FormatItem]) -> Vec<Judged> {
         let mut judged: Vec<Judged> = items.iter().map(|_| Judged::default()).collect();
-        for index in self.with_role(|roles| roles.review) {
-            let alive = alive(&judged);
-            let answers =
-                self.run_batches(index, "review", &alive, ats, items, |instance, batch| {
-                    instance.review(batch)
-                });
-            for (item, answer) in alive.into_iter().zip(answers) {
+        let reached = self.reached(ats);
+        for index in reached.links(Role::Review) {
+            let asked = alive(&judged, &reached, index);
+            let answers = self.ask_all(
+                index,
+                self.asking("review", |roles| roles.review),
+                &asked,
+                ats,
+                items,
+                |instance, batch| instance.review(batch),
+            );
+            for (item, answer) in asked.into_iter().zip(answers) {
                 if let Some(slot) = judged.get_mut(item) {
                     let plugin = self.name(index);
                     self.settle(index, slot, plugin, answer, true);
@@ -180,17 +173,18 @@ impl Chain {
     /// Lays out bodies, in place. A failure leaves the body as it is, or withholds it where the policy says so.
     pub fn format(&mut self, ats: &[At], items: &mut [FormatItem]) -> Vec<Judged> {
         let mut judged: Vec<Judged> = items.iter().map(|_| Judged::default()).collect();
-        for index in self.with_role(|roles| roles.formatting) {
-            let alive = alive(&judged);
-            let answers: Vec<Result<Option<Vec<Run>>, Silent>> = self.run_batches(
+        let reached = self.reached(ats);
+        for index in reached.links(Role::Formatting) {
+            let asked = alive(&judged, &reached, index);
+            let answers: Vec<Result<Option<Vec<Run>>, Silent>> = self.ask_all(
                 index,
-                "formatting",
-                &alive,
+                self.asking("formatting", |roles| roles.formatting),
+                &asked,
                 ats,
                 items,
                 |instance, batch| instance.format(batch),
             );
-            for (item, answer) in alive.into_iter().zip(answers) {
+            for (item, answer) in asked.into_iter().zip(answers) {
                 let (Some(slot), Some(body)) = (judged.get_mut(item), items.get_mut(item)) else {
                     continue;
                 };
@@ -207,7 +201,7 @@ impl Chain {
         judged
     }
 
-    /// Runs a command. The inner error is usage text.
+    /// Runs a command; `None` where the plugin is gone. The inner error is usage text.
     ///
     /// # Errors
     /// Why it does nothing: it failed, or is in quarantine.
@@ -218,43 +212,87 @@ impl Chain {
         arguments: &str,
         at: At,
         by: &Message,
-    ) -> Result<Result<Vec<Effect>, String>, Silent> {
-        self.once(link, "commands", at, |instance| {
+    ) -> Option<Result<Result<Vec<Effect>, String>, Silent>> {
+        self.once(link, "commands", at, &by.text, |instance| {
             instance.run(name, arguments, by)
         })
     }
 
-    /// Tells the plugin that its timer is due; `None` where it is not there, or has no timers any more.
+    /// Tells the plugin that its timer is due; `None` where it is not there, does not apply in the room, or has no
+    /// timers any more.
     pub fn fired(
         &mut self,
         plugin: &str,
         at: At,
         due: &Timer,
     ) -> Option<Result<Vec<Effect>, Silent>> {
-        let link = self.links.iter().position(|link| {
-            let manifest = link.plugin.manifest();
-            manifest.name == plugin && manifest.roles.timers
-        })?;
-        Some(self.once(link, "timers", at, |instance| {
+        let has_timers = |link: &Link| {
+            link.manifest()
+                .is_some_and(|manifest| manifest.name == plugin && manifest.roles.timers)
+        };
+        let link = self.links.iter().position(has_timers)?;
+        if !self.in_room(at.room).applies(link) {
+            return None;
+        }
+        self.once(link, "timers", at, &due.key, |instance| {
             instance.fired(at.room.0, due)
-        }))
+        })
     }
 
     /// What a failure of this link means.
     pub fn policy(&self, link: usize, judging: bool) -> Policy {
         self.links
             .get(link)
-            .map_or(Policy::Allow, |l| l.plugin.policy(judging))
+            .map_or(Policy::Allow, |link| link.policy(judging))
     }
 
-    fn with_role(&self, has: impl Fn(Roles) -> bool) -> Vec<usize> {
-        (0..self.links.len())
-            .filter(|i| {
-                self.links
-                    .get(*i)
-                    .is_some_and(|link| has(link.plugin.manifest().roles))
-            })
-            .collect()
+    fn reached(&mut self, ats: &[At]) -> BatchReached {
+        self.reaches.of_batch(&self.links, &self.scope, ats)
+    }
+
+    fn asking(&self, role: &'static str, has: fn(crate::plugin::Roles) -> bool) -> Asking {
+        Asking {
+            role,
+            has,
+            most: self.batch,
+        }
+    }
+
+    fn ask_all<I: Asked, A: Answer>(
+        &mut self,
+        link: usize,
+        asking: Asking,
+        asked: &[usize],
+        ats: &[At],
+        items: &[I],
+        call: impl Fn(&mut dyn Instance, &[I]) -> Result<Vec<A>, Fault>,
+    ) -> Vec<Result<A, Silent>> {
+        let ats: Vec<At> = asked.iter().filter_map(|i| ats.get(*i).copied()).collect();
+        let items: Vec<I> = asked
+            .iter()
+            .filter_map(|i| items.get(*i).cloned())
+            .collect();
+        match self.links.get_mut(link) {
+            Some(link) => link.ask_all(&self.scope, asking, &ats, &items, call),
+            None => Vec::new(),
+        }
+    }
+
+    fn once<A: Answer>(
+        &mut self,
+        link: usize,
+        role: &'static str,
+        at: At,
+        text: &str,
+        call: impl Fn(&mut dyn Instance) -> Result<A, Fault>,
+    ) -> Option<Result<A, Silent>> {
+        // What `/help` lists: in batches, which may be of many rooms, it is all there are.
+        let shown = self.in_room(at.room).shown.clone();
+        self.scope.set_commands(shown);
+        let link = self.links.get_mut(link)?;
+        let answer = link.ask_once(&self.scope, role, at, text, call);
+        self.scope.set_commands(self.reaches.shown.clone());
+        answer
     }
 
     /// Enters an answer; gives back a revision.
@@ -297,162 +335,14 @@ impl Chain {
             }
         }
     }
-
-    /// Calls a plugin with the items of `alive`, in batches; one at a time where a batch fails.
-    fn run_batches<I: Clone, A>(
-        &mut self,
-        link: usize,
-        role: &'static str,
-        alive: &[usize],
-        ats: &[At],
-        items: &[I],
-        call: impl Fn(&mut dyn Instance, &[I]) -> Result<Vec<A>, Fault>,
-    ) -> Vec<Result<A, Silent>> {
-        let wanted = self
-            .links
-            .get(link)
-            .map_or(0, |l| l.plugin.manifest().batch);
-        let size = match usize::try_from(wanted) {
-            Ok(wanted) if wanted > 0 => wanted.min(self.batch),
-            _ => self.batch,
-        };
-        let mut answers = Vec::with_capacity(alive.len());
-        for chunk in alive.chunks(size) {
-            if let Some(left) = self.quarantined(link) {
-                answers.extend(chunk.iter().map(|_| Err(Silent::Quarantined(left))));
-                continue;
-            }
-            let at: Vec<At> = chunk.iter().filter_map(|i| ats.get(*i).copied()).collect();
-            let batch: Vec<I> = chunk
-                .iter()
-                .filter_map(|i| items.get(*i).cloned())
-                .collect();
-            match self.call(link, at.clone(), |instance| call(instance, &batch)) {
-                Ok(answer) if answer.len() == batch.len() => {
-                    answers.extend(answer.into_iter().map(Ok));
-                    continue;
-                }
-                Ok(_) => {}
-                Err(fault) if batch.len() == 1 => {
-                    answers.push(Err(self.failure(link, role, &fault)));
-                    continue;
-                }
-                Err(_) => {}
-            }
-            for (at, item) in at.into_iter().zip(&batch) {
-                // It may have failed once too often within this very batch.
-                if let Some(left) = self.quarantined(link) {
-                    answers.push(Err(Silent::Quarantined(left)));
-                    continue;
-                }
-                let one = std::slice::from_ref(item);
-                let answer = self
-                    .call(link, vec![at], |instance| call(instance, one))
-                    .and_then(|answer| {
-                        answer
-                            .into_iter()
-                            .next()
-                            .ok_or_else(|| fault(Blame::Answer, "no answer to a message"))
-                    });
-                answers.push(answer.map_err(|fault| self.failure(link, role, &fault)));
-            }
-        }
-        answers
-    }
-
-    /// Calls a plugin about one thing. What it is asked is not batched, so a failure is the message's own.
-    fn once<A>(
-        &mut self,
-        link: usize,
-        role: &'static str,
-        at: At,
-        call: impl Fn(&mut dyn Instance) -> Result<A, Fault>,
-    ) -> Result<A, Silent> {
-        if let Some(left) = self.quarantined(link) {
-            return Err(Silent::Quarantined(left));
-        }
-        self.call(link, vec![at], &call)
-            .map_err(|fault| self.failure(link, role, &fault))
-    }
-
-    /// One call on the warm instance, or on a fresh one where there is none. A fault costs the instance.
-    fn call<A>(
-        &mut self,
-        link: usize,
-        at: Vec<At>,
-        call: impl FnOnce(&mut dyn Instance) -> Result<A, Fault>,
-    ) -> Result<A, Fault> {
-        let scope = self.scope.clone();
-        let Some(link) = self.links.get_mut(link) else {
-            return Err(fault(Blame::Host, "the plugin is gone"));
-        };
-        let began = Instant::now();
-        let warm = match link.instance.take() {
-            Some(instance) => Ok(instance),
-            None => link.plugin.instance(scope.clone()),
-        };
-        let answer = warm.and_then(|mut instance| {
-            scope.begin(at);
-            let answer = call(instance.as_mut());
-            if answer.is_ok() {
-                scope.keep();
-                link.instance = Some(instance);
-            } else {
-                scope.drop_call();
-            }
-            answer
-        });
-        if let Some(standing) = link.plugin.standing() {
-            standing.called(&mut link.meter, began);
-        }
-        answer
-    }
-
-    /// How long a plugin is not to be called yet.
-    fn quarantined(&self, link: usize) -> Option<Duration> {
-        self.links.get(link)?.plugin.standing()?.quarantined()
-    }
-
-    fn failure(&self, link: usize, role: &'static str, fault: &Fault) -> Silent {
-        let judging = matches!(role, "moderation" | "review");
-        let policy = self.policy(link, judging);
-        let (plugin, version) = self.links.get(link).map_or_else(Default::default, |l| {
-            let manifest = l.plugin.manifest();
-            (manifest.name.clone(), manifest.version.clone())
-        });
-        warn!(%plugin, %version, role, blame = %fault.blame, detail = %fault.detail, "plugin failed");
-        debug!(%plugin, last_words = %fault.last_words, "plugin failed");
-        if let Some(standing) = self.links.get(link).and_then(|l| l.plugin.standing()) {
-            standing.failed(fault.blame);
-        }
-        Silent::Failed(Box::new(Failure {
-            plugin,
-            version,
-            role: role.into(),
-            kind: fault.blame.word().into(),
-            detail: fault.whole(),
-            policy: match policy {
-                Policy::Allow => "allow",
-                Policy::Withhold => "withhold",
-            }
-            .into(),
-        }))
-    }
 }
 
-fn alive(judged: &[Judged]) -> Vec<usize> {
+/// What a link is to be asked about: what is still to be delivered, where it applies.
+fn alive(judged: &[Judged], reached: &BatchReached, link: usize) -> Vec<usize> {
     judged
         .iter()
         .enumerate()
-        .filter(|(_, j)| j.stopped.is_none())
-        .map(|(i, _)| i)
+        .filter(|(item, judged)| judged.stopped.is_none() && reached.applies(*item, link))
+        .map(|(item, _)| item)
         .collect()
-}
-
-fn fault(blame: Blame, detail: &str) -> Fault {
-    Fault {
-        blame,
-        detail: detail.into(),
-        last_words: String::new(),
-    }
 }

@@ -20,7 +20,7 @@ pub struct Judged {
 pub enum Silent {
     /// It failed.
     Failed(Box<Failure>),
-    /// It is in quarantine, for so long yet.
+    /// It is in quarantine, for so long yet; [`Duration::MAX`]: until the operator releases it.
     Quarantined(Duration),
 }
 
@@ -38,6 +38,9 @@ impl Silent {
     pub fn words(&self, plugin: &str) -> String {
         match self {
             Self::Failed(_) => format!("the plugin `{plugin}` failed; try again later"),
+            Self::Quarantined(Duration::MAX) => {
+                format!("the plugin `{plugin}` is paused by the operator")
+            }
             Self::Quarantined(left) => format!(
                 "the plugin `{plugin}` is paused, for it failed or was slow too often; try again in {} s",
                 left.as_millis().div_ceil(1000)

@@ -5,6 +5,7 @@
 mod admission;
 mod attempt;
 mod body;
+mod callee;
 mod chain;
 mod checkpoints;
 mod command;
@@ -14,7 +15,9 @@ mod due;
 mod effects;
 mod executor;
 mod judged;
+mod link;
 mod owner;
+mod reached;
 mod requests;
 mod scope;
 mod segment;

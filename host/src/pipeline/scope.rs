@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::Directory;
+use super::reached::Shown;
 use crate::plugin::{Calls, CauseId};
 use crate::proto::log::v1::{PluginState, PluginStateValue, RoomState};
 use crate::state::change::read_size;
@@ -44,7 +45,7 @@ pub struct At {
 pub struct Scope {
     inner: Mutex<Inner>,
     directory: Arc<dyn Directory>,
-    commands: Mutex<Vec<(String, String, String)>>,
+    commands: Mutex<Arc<[Shown]>>,
 }
 
 struct Inner {
@@ -91,8 +92,15 @@ impl Scope {
     }
 
     /// What `/help` lists from now on.
-    pub fn set_commands(&self, commands: Vec<(String, String, String)>) {
+    pub fn set_commands(&self, commands: Arc<[Shown]>) {
         *self.commands.lock() = commands;
+    }
+
+    /// A room's name; empty where there is none.
+    pub fn name_of(&self, room: RoomId) -> String {
+        let inner = self.inner.lock();
+        let state = inner.view.read::<RoomState>(&keys::room(room));
+        state.ok().flatten().map_or_else(String::new, |s| s.name)
     }
 
     /// The next call is about these messages.
@@ -321,9 +329,7 @@ impl Calls for Scope {
     }
 
     fn room_name(&self, room: u64) -> String {
-        let inner = self.inner.lock();
-        let state = inner.view.read::<RoomState>(&keys::room(RoomId(room)));
-        state.ok().flatten().map_or_else(String::new, |s| s.name)
+        self.name_of(RoomId(room))
     }
 
     fn members(&self, room: u64, limit: u32) -> Vec<u64> {
@@ -333,7 +339,7 @@ impl Calls for Scope {
     }
 
     fn commands(&self) -> Vec<(String, String, String)> {
-        self.commands.lock().clone()
+        self.commands.lock().to_vec()
     }
 }
 

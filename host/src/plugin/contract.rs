@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::reach::Reach;
+use super::shadow::Comparison;
 use super::standing::Standing;
 
 /// What a plugin says of itself, checked against the interface's limits.
@@ -373,6 +375,15 @@ pub trait Plugin: Send + Sync {
     fn policy(&self, judging: bool) -> Policy;
     /// Whether it is to be called; none: it always is.
     fn standing(&self) -> Option<&Standing> {
+        None
+    }
+    /// In which rooms it is asked; none: in all.
+    fn reach(&self) -> Option<&Reach> {
+        None
+    }
+    /// Where it runs in the shadow of the one in force, or of none: it is asked the same, and what it answers and
+    /// remembers is compared and forgotten.
+    fn shadow(&self) -> Option<&Comparison> {
         None
     }
     /// An instance for a partition, from the spare one where there is one.

@@ -18,6 +18,9 @@ pub(super) struct Decision {
     /// Set by a rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) pinned: Option<Pinned>,
+    /// In quarantine until it is released.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) held: bool,
 }
 
 /// A kept version serves instead of the file, until the file has another content.
@@ -88,7 +91,7 @@ mod tests {
         let path = Some(dir.path().join("decisions.json"));
         let off = Decision {
             enabled: Some(false),
-            pinned: None,
+            ..Decision::default()
         };
         Decisions::open(path.clone())
             .decide("a", off.clone())

@@ -3,6 +3,7 @@
 //! One thread owns it. A change counts when the file has rested; a version takes effect when it loaded; until then,
 //! and if it does not, what was in force stays in force.
 
+mod beside;
 mod kept;
 mod orders;
 
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::cache::content_hash;
-use super::decisions::Decisions;
+use super::decisions::{Decision, Decisions};
 use super::folder::{Content, Folder, Seen};
 use super::good::{Good, Kept};
 use super::load_error::{LoadError, Reason};
@@ -42,6 +43,8 @@ pub(super) struct Keeper {
     decisions: Decisions,
     files: BTreeMap<String, Watched>,
     in_force: BTreeMap<String, InForce>,
+    /// Versions that are asked beside these, and decide nothing.
+    shadows: BTreeMap<String, InForce>,
     set: watch::Sender<Arc<PluginSet>>,
     /// The folder could not be read, and this was said.
     unreadable: bool,
@@ -93,6 +96,7 @@ impl Keeper {
             decisions,
             files: BTreeMap::new(),
             in_force: BTreeMap::new(),
+            shadows: BTreeMap::new(),
             set,
             unreadable: false,
             ending,
@@ -215,7 +219,9 @@ impl Keeper {
         self.unreadable = false;
         self.files.retain(|name, _| files.contains_key(name));
         let now = Instant::now();
-        let mut changed = false;
+        let shadows = self.shadows.len();
+        self.shadows.retain(|name, _| files.contains_key(name));
+        let mut changed = self.shadows.len() < shadows;
         let mut next = RESCAN;
         for (name, seen) in files {
             if let Some(in_force) = self.in_force.get_mut(&name) {
@@ -263,10 +269,11 @@ impl Keeper {
     /// Tries a file as it is, and tells the log; answers whether the set changed.
     fn attempt(&mut self, name: &str) -> Result<bool, LoadError> {
         let started = Instant::now();
-        let before = self
-            .in_force
-            .get(name)
-            .map(|in_force| in_force.hash.clone());
+        let serves = |keeper: &Self| {
+            let in_force = keeper.in_force.get(name)?;
+            Some(in_force.version.clone())
+        };
+        let before = serves(self);
         let tried = self.try_file(name);
         if let Some(watched) = self.files.get_mut(name) {
             watched.tried = !matches!(&tried, Err(error) if error.reason == Reason::Gone);
@@ -279,7 +286,13 @@ impl Keeper {
             let in_force = in_force.in_force.get(name)?;
             Some(in_force.version.manifest().version.clone())
         };
+        let same = match (&before, serves(self)) {
+            (Some(before), Some(now)) => Arc::ptr_eq(before, &now),
+            (before, now) => before.is_none() && now.is_none(),
+        };
         match &tried {
+            // It is in the shadow that something changed.
+            Ok(true) if same => {}
             Ok(false) => {}
             Ok(true) => {
                 let took_ms = started.elapsed().as_millis();
@@ -333,6 +346,26 @@ impl Keeper {
             return Ok(self.take_out(name));
         }
         let hash = content_hash(&content.component);
+        if own.shadow {
+            return self.try_shadow(name, &content, own, hash);
+        }
+        let changed = self.try_in_force(name, content, own, hash, decision)?;
+        Ok(self.shadows.remove(name).is_some() || changed)
+    }
+
+    /// Puts what the files hold in force, or what it was rolled back to; answers whether anything is another.
+    fn try_in_force(
+        &mut self,
+        name: &str,
+        content: Content,
+        own: PluginConfig,
+        hash: String,
+        decision: Decision,
+    ) -> Result<bool, LoadError> {
+        let of = |reason| LoadError {
+            name: name.into(),
+            reason,
+        };
         let pinned = decision.pinned.as_ref();
         if let Some(pinned) = pinned.filter(|pinned| pinned.instead_of == hash) {
             if self.is_kept(name, &pinned.serves) {
@@ -388,6 +421,9 @@ impl Keeper {
 
     fn put_in_force(&mut self, name: &str, in_force: InForce) {
         let standing = in_force.version.shared_standing();
+        if self.decisions.of(name).held {
+            standing.hold();
+        }
         self.loader.stats.of(name).stand(Some(standing));
         self.in_force.insert(name.into(), in_force);
     }
@@ -395,7 +431,8 @@ impl Keeper {
     /// Answers whether it was in force.
     fn take_out(&mut self, name: &str) -> bool {
         self.loader.stats.of(name).stand(None);
-        self.in_force.remove(name).is_some()
+        let shadow = self.shadows.remove(name).is_some();
+        self.in_force.remove(name).is_some() || shadow
     }
 
     /// Takes out what has been gone for long enough; answers whether anything was, and when to look again.
@@ -437,6 +474,7 @@ impl Keeper {
         plugins.extend(
             self.in_force
                 .values()
+                .chain(self.shadows.values())
                 .map(|in_force| in_force.version.clone() as Arc<dyn Plugin>),
         );
         // Stable, and the map is by name.

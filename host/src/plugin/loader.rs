@@ -17,8 +17,8 @@ use super::outbound::Outbound;
 use super::spares::Refills;
 use super::standing::Rule;
 use super::stats::Stats;
-use super::version::{Recipe, Version};
-use super::{manifest, probe, secrets};
+use super::version::{Given, Recipe, Version};
+use super::{Comparison, PluginStats, Reach, manifest, probe, secrets};
 use crate::config::PluginConfig;
 
 /// Loads plugins, one at a time.
@@ -136,12 +136,22 @@ impl Loader {
         probe::probe(guest, &manifest)?;
         manifest.batch = recipe.batch(manifest.batch);
         manifest.priority = own.priority.unwrap_or(manifest.priority);
+        let given = Given {
+            on_failure: own.on_failure,
+            reach: Reach::parse(&own.rooms).map_err(Reason::Settings)?,
+            shadow: own.shadow.then(|| Arc::new(Comparison::default())),
+        };
+        // What it costs in the shadow is told apart.
+        let stats = match own.shadow {
+            true => Arc::new(PluginStats::default()),
+            false => self.stats.of(name),
+        };
         Ok(Version::new(
             manifest,
-            own.on_failure,
+            given,
             Rule::of(&self.config.defaults),
             recipe,
-            self.stats.of(name),
+            stats,
             self.refills.clone(),
         ))
     }

@@ -38,12 +38,15 @@ mod outbound;
 mod outside;
 mod plugins;
 mod probe;
+mod reach;
 mod secrets;
+mod shadow;
 mod spares;
 mod standing;
 mod stats;
 mod ticker;
 mod version;
+pub mod words;
 
 pub use alone::{Alone, AloneError, Facts, Room, Unstarted};
 pub use compiler::{Compiler, SUBCOMMAND as COMPILE, compile_stdin};
@@ -54,9 +57,11 @@ pub use contract::{
 };
 pub use engine::EngineError;
 pub use load_error::{LoadError, Reason};
-pub use orders::{Order, Status};
+pub use orders::{Order, ShadowStatus, Status};
 pub use outbound::Resolver;
 pub use outside::Held;
 pub use plugins::{OpenError, Orders, Plugins};
+pub use reach::Reach;
+pub use shadow::{Answer, Comparison, Example};
 pub use standing::{Meter, Rule, Seen, SeenQuarantine, Standing};
 pub use stats::{Counter, Failures, PluginStats, Requests, RoleStats, Stats};

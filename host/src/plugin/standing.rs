@@ -72,7 +72,8 @@ struct Inner {
 #[derive(Debug)]
 struct Quarantine {
     since: Instant,
-    until: Instant,
+    /// None: until the operator releases it.
+    until: Option<Instant>,
     cause: String,
 }
 
@@ -90,7 +91,7 @@ pub struct Seen {
 pub struct SeenQuarantine {
     /// For how long it has lasted.
     pub since: Duration,
-    /// How long it has yet to last.
+    /// How long it has yet to last; [`Duration::MAX`] until the operator releases it.
     pub left: Duration,
     /// Why.
     pub cause: String,
@@ -116,7 +117,7 @@ impl Standing {
         }
     }
 
-    /// How long it is not to be called yet, where it is in quarantine.
+    /// How long it is not to be called yet, where it is in quarantine; [`Duration::MAX`] until the operator releases it.
     #[must_use]
     pub fn quarantined(&self) -> Option<Duration> {
         if !self.in_quarantine.load(Relaxed) {
@@ -130,14 +131,18 @@ impl Standing {
     pub fn seen(&self) -> Seen {
         let now = Instant::now();
         let mut inner = self.inner.lock();
-        if inner.quarantine.as_ref().is_some_and(|q| q.until <= now) {
-            inner.ended = inner.quarantine.take().map(|q| q.until);
+        let until = inner.quarantine.as_ref().and_then(|q| q.until);
+        if let Some(until) = until.filter(|until| *until <= now) {
+            inner.quarantine = None;
+            inner.ended = Some(until);
             self.end_of(&mut inner, "its time is over");
         }
         inner.forget(now, self.rule.within);
         let quarantine = inner.quarantine.as_ref().map(|quarantine| SeenQuarantine {
             since: now.duration_since(quarantine.since),
-            left: quarantine.until.duration_since(now),
+            left: quarantine
+                .until
+                .map_or(Duration::MAX, |until| until.duration_since(now)),
             cause: quarantine.cause.clone(),
         });
         Seen {
@@ -156,6 +161,21 @@ impl Standing {
             self.end_of(&mut inner, why);
         }
         ended
+    }
+
+    /// Puts it into quarantine until it is released.
+    pub fn hold(&self) {
+        let now = Instant::now();
+        let mut inner = self.inner.lock();
+        inner.failed.clear();
+        let since = inner.quarantine.as_ref().map_or(now, |q| q.since);
+        inner.quarantine = Some(Quarantine {
+            since,
+            until: None,
+            cause: "the operator put it there".into(),
+        });
+        self.in_quarantine.store(true, Relaxed);
+        warn!(plugin = %self.plugin, version = %self.version, "the operator put a plugin into quarantine");
     }
 
     /// It failed at something. What the host is to blame for does not count.
@@ -215,7 +235,7 @@ impl Standing {
         warn!(plugin = %self.plugin, version = %self.version, cause, seconds, "a plugin is put into quarantine");
         inner.quarantine = Some(Quarantine {
             since: now,
-            until: now + inner.wait,
+            until: Some(now + inner.wait),
             cause,
         });
         self.in_quarantine.store(true, Relaxed);
@@ -319,6 +339,20 @@ mod tests {
         fail(&standing, 4);
         assert_eq!(standing.quarantined(), None);
         assert!(!standing.end("there is none"));
+        assert_eq!(sit_out(&standing).await, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_operator_puts_there_stays_until_it_is_released() {
+        let standing = standing();
+        fail(&standing, 5);
+        standing.hold();
+        advance(86_400 * SECOND).await;
+        assert_eq!(standing.quarantined(), Some(Duration::MAX));
+        fail(&standing, 5);
+        assert_eq!(standing.quarantined(), Some(Duration::MAX));
+        assert!(standing.end("the operator ended it"));
+        assert_eq!(standing.quarantined(), None);
         assert_eq!(sit_out(&standing).await, 10);
     }
 

@@ -22,7 +22,7 @@ impl Counter {
         self.0.load(Relaxed)
     }
 
-    pub(super) fn add(&self, by: u64) {
+    pub(crate) fn add(&self, by: u64) {
         self.0.fetch_add(by, Relaxed);
     }
 }

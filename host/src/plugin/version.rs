@@ -14,7 +14,7 @@ use super::outside::Outside;
 use super::spares::Refills;
 use super::standing::{Rule, Standing};
 use super::stats::PluginStats;
-use super::{Blame, Calls, Fault, Instance, Manifest, Plugin, Policy};
+use super::{Blame, Calls, Comparison, Fault, Instance, Manifest, Plugin, Policy, Reach};
 
 /// How many instances wait.
 const SPARES: usize = 1;
@@ -68,10 +68,18 @@ impl Recipe {
 /// A version in force.
 pub(super) struct Version {
     manifest: Manifest,
-    on_failure: Option<Policy>,
+    given: Given,
     standing: Arc<Standing>,
     stock: Arc<Stock>,
     refills: Refills,
+}
+
+/// What the operator says of a version.
+pub(super) struct Given {
+    pub(super) on_failure: Option<Policy>,
+    pub(super) reach: Reach,
+    /// Where it is to run in the shadow.
+    pub(super) shadow: Option<Arc<Comparison>>,
 }
 
 /// The instances that wait; shared with the thread that makes them.
@@ -97,7 +105,7 @@ impl Stock {
 impl Version {
     pub(super) fn new(
         manifest: Manifest,
-        on_failure: Option<Policy>,
+        given: Given,
         rule: Rule,
         recipe: Recipe,
         stats: Arc<PluginStats>,
@@ -112,11 +120,17 @@ impl Version {
         let standing = Standing::new(&manifest.name, &manifest.version, rule);
         Self {
             manifest,
-            on_failure,
+            given,
             standing: Arc::new(standing),
             stock,
             refills,
         }
+    }
+
+    /// What it came to in the shadow, and what its calls cost there; none where it is in force.
+    pub(super) fn in_shadow(&self) -> Option<(&Comparison, &PluginStats)> {
+        let comparison = self.given.shadow.as_deref()?;
+        Some((comparison, &self.stock.stats))
     }
 
     /// Its standing, to be seen and ended under the plugin's name.
@@ -136,11 +150,19 @@ impl Plugin for Version {
         } else {
             Policy::Allow
         };
-        self.on_failure.unwrap_or(default)
+        self.given.on_failure.unwrap_or(default)
     }
 
     fn standing(&self) -> Option<&Standing> {
         Some(&self.standing)
+    }
+
+    fn reach(&self) -> Option<&Reach> {
+        Some(&self.given.reach)
+    }
+
+    fn shadow(&self) -> Option<&Comparison> {
+        self.given.shadow.as_deref()
     }
 
     fn instance(&self, calls: Arc<dyn Calls>) -> Result<Box<dyn Instance>, Fault> {

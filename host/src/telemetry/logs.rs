@@ -6,12 +6,15 @@ use std::fmt;
 use std::io::IsTerminal;
 
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
+use super::diary::Diary;
 use crate::config::LogFormat;
 
 /// Libraries that are quiet where only a level is given.
@@ -33,15 +36,17 @@ pub enum LogsError {
     Twice,
 }
 
-/// Sets up the log lines of this process. `level` is a level or directives as in `RUST_LOG`.
+/// Sets up the log lines of this process. `level` is a level or directives as in `RUST_LOG`; what concerns plugins goes
+/// into the diary too.
 ///
 /// # Errors
 /// [`LogsError`]: nothing is set up then.
-pub fn init(format: LogFormat, level: &str) -> Result<(), LogsError> {
+pub fn init(format: LogFormat, level: &str, diary: &Diary) -> Result<(), LogsError> {
     // https://no-color.org: set and not empty, whatever it says.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colour = std::io::stderr().is_terminal() && !plain;
     subscriber(format, level, colour, std::io::stderr)?
+        .with(diary.layer())
         .try_init()
         .map_err(|_| LogsError::Twice)
 }
@@ -51,7 +56,7 @@ fn subscriber<W>(
     level: &str,
     colour: bool,
     writer: W,
-) -> Result<Box<dyn Subscriber + Send + Sync>, LogsError>
+) -> Result<impl Subscriber + for<'a> LookupSpan<'a> + Send + Sync, LogsError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -65,15 +70,15 @@ where
         level: level.to_owned(),
         error,
     })?;
-    let base = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_timer(Utc)
         .with_ansi(colour);
-    Ok(match format {
-        LogFormat::Human => Box::new(base.finish()),
-        LogFormat::Json => Box::new(base.json().flatten_event(true).finish()),
-    })
+    let lines = match format {
+        LogFormat::Human => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    Ok(tracing_subscriber::registry().with(lines.with_filter(filter)))
 }
 
 /// `2026-07-10T09:30:00.123Z`

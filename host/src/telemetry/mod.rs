@@ -1,5 +1,6 @@
 //! What the server tells of itself: log lines, numbers, and whether it is ready.
 
+pub mod diary;
 pub mod exporter;
 pub mod health;
 pub mod histogram;

@@ -1,6 +1,6 @@
 //! `chat-host plugin list`, `show` and what changes a running host, over its control socket.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,17 +9,17 @@ use super::super::exit::{Exit, complain};
 use super::super::{print, wait};
 use super::words::size;
 use crate::control::{self, Answer, Request};
-use crate::plugin::{Order, Status};
+use crate::plugin::{Order, ShadowStatus, Status};
 
 /// Which running host.
 #[derive(Debug, Args)]
-struct Host {
+pub(super) struct Host {
     /// The data folder of the running host
     #[arg(long, value_name = "DIR", env = "CHAT_HOST_DATA")]
     data: Option<PathBuf>,
     /// As JSON, for programs
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// What `chat-host plugin list` is given.
@@ -97,15 +97,27 @@ fn json(value: &impl serde::Serialize) -> ExitCode {
     }
 }
 
+impl Host {
+    /// Its data folder.
+    pub(super) fn data(&self) -> Result<PathBuf, ExitCode> {
+        let home = || crate::config::variables::Variables::of_process().data_home();
+        self.data.clone().or_else(home).ok_or_else(|| {
+            complain("there is no home folder to find the data in; name it with --data");
+            Exit::Usage.into()
+        })
+    }
+}
+
+/// No host answers there.
+pub(super) fn nobody(data: &Path) -> String {
+    format!(
+        "no host runs on {}; name its data folder with --data (one with --memory has none)",
+        data.display()
+    )
+}
+
 fn ask(host: &Host, order: Order) -> Result<Vec<Status>, ExitCode> {
-    let data = host
-        .data
-        .clone()
-        .or_else(|| crate::config::variables::Variables::of_process().data_home());
-    let Some(data) = data else {
-        complain("there is no home folder to find the data in; name it with --data");
-        return Err(Exit::Usage.into());
-    };
+    let data = host.data()?;
     let mut statuses = Vec::new();
     let code = wait(async {
         let (exit, words) = match control::ask(&data, &Request::Plugins(order)).await {
@@ -115,13 +127,7 @@ fn ask(host: &Host, order: Order) -> Result<Vec<Status>, ExitCode> {
             }
             Ok(Some(Answer::Failed(reason))) => (Exit::Refused, reason),
             Ok(Some(_)) => (Exit::Failure, "the server answered something else".into()),
-            Ok(None) => (
-                Exit::Unreachable,
-                format!(
-                    "no host runs on {}; name its data folder with --data (one with --memory has none)",
-                    data.display()
-                ),
-            ),
+            Ok(None) => (Exit::Unreachable, nobody(&data)),
             Err(error) => (Exit::Failure, format!("{error:#}")),
         };
         complain(&words);
@@ -187,6 +193,13 @@ fn table(statuses: &[Status]) -> String {
                 text.push_str(&format!("{}: {words}\n", status.name));
             }
         }
+        if let Some(shadow) = &status.shadow {
+            let name = &status.name;
+            let words = compared(shadow);
+            text.push_str(&format!(
+                "{name}: in the shadow, {words}; see chat-host plugin show {name}\n"
+            ));
+        }
     }
     text
 }
@@ -210,6 +223,13 @@ fn shown(status: &Status) -> String {
             format!("{asked}, {answered} answered; {refused} refused"),
         );
     }
+    row(
+        "rooms",
+        match status.rooms.is_empty() {
+            true => "all".into(),
+            false => status.rooms.join(", "),
+        },
+    );
     row("order", status.priority.to_string());
     row(
         "messages",
@@ -225,6 +245,40 @@ fn shown(status: &Status) -> String {
     );
     row("memory", size(status.memory_bytes));
     row("kept", dash(&status.kept.join(", ")));
+    if let Some(shadow) = &status.shadow {
+        row("shadow", compared(shadow));
+        text.push_str(&examples(shadow));
+    }
+    text
+}
+
+/// `0.2.0 would have answered 3 of 120 otherwise`.
+fn compared(shadow: &ShadowStatus) -> String {
+    let mut words = format!(
+        "{} would have answered {} of {} otherwise",
+        shadow.version, shadow.otherwise, shadow.compared
+    );
+    if shadow.failures > 0 {
+        words.push_str(&format!(", {} failures", shadow.failures));
+    }
+    if !shadow.quarantine.is_empty() {
+        words.push_str(&format!("; in quarantine: {}", shadow.quarantine));
+    }
+    words
+}
+
+fn examples(shadow: &ShadowStatus) -> String {
+    let mut text = format!(
+        "             a call: p50 {}, p99 {}\n",
+        micros(shadow.p50_us),
+        micros(shadow.p99_us)
+    );
+    for example in &shadow.examples {
+        text.push_str(&format!(
+            "\n  {} in `{}`: {:?}\n    in force   {}\n    shadow     {}\n",
+            example.role, example.room, example.text, example.in_force, example.shadow
+        ));
+    }
     text
 }
 

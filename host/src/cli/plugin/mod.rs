@@ -4,6 +4,7 @@ mod bench;
 mod cases;
 mod check;
 mod live;
+mod logs;
 mod new;
 mod run;
 mod translate;
@@ -42,6 +43,8 @@ enum Command {
     List(live::ListArgs),
     /// Shows all about one plugin of a running host
     Show(live::NamedArgs),
+    /// Tells what plugins say and what happens to them
+    Logs(logs::LogsArgs),
     /// Loads a plugin, whatever its settings say; stays so over restarts
     Enable(live::NamedArgs),
     /// Takes a plugin out; stays so over restarts
@@ -50,6 +53,8 @@ enum Command {
     Reload(live::NamedArgs),
     /// Serves the version before, until the file's content changes
     Rollback(live::NamedArgs),
+    /// Puts a plugin into quarantine until it is released: what its failure means decides what passes
+    Quarantine(live::NamedArgs),
     /// Ends a plugin's quarantine now
     Release(live::NamedArgs),
 }
@@ -65,10 +70,12 @@ pub fn run(args: &PluginArgs) -> ExitCode {
         Command::Bench(args) => bench::run(args),
         Command::List(args) => live::list(args),
         Command::Show(args) => live::show(args),
+        Command::Logs(args) => logs::run(args),
         Command::Enable(args) => live::order(args, Order::Enable),
         Command::Disable(args) => live::order(args, Order::Disable),
         Command::Reload(args) => live::order(args, Order::Reload),
         Command::Rollback(args) => live::order(args, Order::Rollback),
+        Command::Quarantine(args) => live::order(args, Order::Quarantine),
         Command::Release(args) => live::order(args, Order::Release),
     }
 }

@@ -9,9 +9,8 @@ use clap::Args;
 
 use super::super::exit::{Exit, complain};
 use super::Subject;
-use super::words;
 use crate::config::grant::Grant;
-use crate::plugin::{Alone, Fault, FormatItem, Message, Room, TextBody, Verdict};
+use crate::plugin::{Alone, Fault, FormatItem, Message, Room, TextBody, Verdict, words};
 
 /// How often a file is looked at with `--watch`, and for how long it must rest.
 const LOOK: Duration = Duration::from_millis(200);

@@ -74,6 +74,21 @@ pub const SINGLE: &[SingleKey] = &[
         put: |p, text| set(p.enabled.get_or_insert_default(), text),
     },
     SingleKey {
+        name: "rooms",
+        help: "Rooms in which it applies, by name: `*` stands for any letters, `?` for one, and `!` before a pattern takes rooms out; without it all rooms",
+        rule: Rule::Rooms,
+        put: |p, text| {
+            p.rooms = text.split(',').map(str::to_owned).collect();
+            Some(())
+        },
+    },
+    SingleKey {
+        name: "shadow",
+        help: "Runs it beside the version that serves: what it decides is compared, and discarded",
+        rule: Rule::Switch,
+        put: |p, text| set(&mut p.shadow, text),
+    },
+    SingleKey {
         name: "may-lose-roles",
         help: "Lets a version replace one that has roles which it lacks",
         rule: Rule::Switch,

@@ -61,7 +61,9 @@ impl Keeper {
                 name: name.into(),
                 reason,
             })
-            .and_then(|own| {
+            .and_then(|mut own| {
+                // It is to serve, whatever the table of the newer one says.
+                own.shadow = false;
                 let version = self.loader.load(name, &component, &own, &ending)?;
                 Ok(InForce {
                     version: Arc::new(version),

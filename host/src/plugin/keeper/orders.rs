@@ -1,12 +1,13 @@
 //! The operator's orders, carried out between two looks at the folder.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use tracing::info;
 
 use super::super::decisions::{Decision, Pinned};
 use super::super::orders::{Order, Status};
-use super::super::{Plugin, Reason};
+use super::super::{Plugin, Reason, SeenQuarantine};
 use super::Keeper;
 use crate::config::PluginConfig;
 
@@ -22,6 +23,7 @@ impl Keeper {
             Order::Disable(name) => self.enable(name, false)?,
             Order::Reload(name) => self.reload(name)?,
             Order::Rollback(name) => self.roll_back(name)?,
+            Order::Quarantine(name) => self.quarantine(name)?,
             Order::Release(name) => self.release(name)?,
         }
         Ok(self.statuses())
@@ -113,9 +115,39 @@ impl Keeper {
         Ok(())
     }
 
-    fn release(&self, name: &str) -> Result<(), String> {
+    fn quarantine(&mut self, name: &str) -> Result<(), String> {
+        self.known(name)?;
+        let Some(standing) = self.loader.stats.of(name).standing() else {
+            return Err(format!(
+                "the plugin `{name}` does not serve, so there is nothing to put into quarantine"
+            ));
+        };
+        self.decide_held(name, true)?;
+        standing.hold();
+        Ok(())
+    }
+
+    fn decide_held(&mut self, name: &str, held: bool) -> Result<(), String> {
+        let decision = Decision {
+            held,
+            ..self.decisions.of(name)
+        };
+        self.decide(name, decision)
+    }
+
+    fn release(&mut self, name: &str) -> Result<(), String> {
         self.known(name)?;
         let standing = self.loader.stats.of(name).standing();
+        self.decide_held(name, false)?;
+        if let Some(shadow) = self.shadows.get(name) {
+            let ended = shadow
+                .version
+                .shared_standing()
+                .end("the operator ended it");
+            if ended && standing.as_ref().is_none_or(|s| s.quarantined().is_none()) {
+                return Ok(());
+            }
+        }
         if standing.is_some_and(|standing| standing.end("the operator ended it")) {
             return Ok(());
         }
@@ -178,6 +210,7 @@ impl Keeper {
             Some(_) if quarantine.is_some() => "quarantined",
             Some(in_force) if pinned.is_some_and(|p| p.serves == in_force.hash) => "rolled back",
             Some(_) => "serving",
+            None if self.shadows.contains_key(name) => "in the shadow",
             None if refused.is_empty() || self.is_ordered_out(name) => "disabled",
             None => "refused",
         };
@@ -187,13 +220,9 @@ impl Keeper {
             name: name.to_owned(),
             version: manifest.map_or_else(String::new, |m| m.version.clone()),
             state: state.to_owned(),
-            quarantine: quarantine.map_or_else(String::new, |quarantine| {
-                format!(
-                    "{}; for {} s yet",
-                    quarantine.cause,
-                    quarantine.left.as_secs().max(1)
-                )
-            }),
+            quarantine: quarantine_words(quarantine),
+            rooms: in_force.map_or_else(Vec::new, |in_force| in_force.own.rooms.clone()),
+            shadow: self.shadow_status(name),
             roles: manifest.map_or_else(Vec::new, |m| {
                 m.roles.names().into_iter().map(str::to_owned).collect()
             }),
@@ -227,6 +256,21 @@ impl Keeper {
 fn grants(own: &PluginConfig) -> Vec<String> {
     let hosts = own.http.iter().flatten();
     hosts.map(|host| format!("http: {host}")).collect()
+}
+
+/// Why, and for how long yet.
+pub(super) fn quarantine_words(quarantine: Option<SeenQuarantine>) -> String {
+    match quarantine {
+        None => String::new(),
+        Some(SeenQuarantine {
+            cause,
+            left: Duration::MAX,
+            ..
+        }) => format!("{cause}; until it is released"),
+        Some(SeenQuarantine { cause, left, .. }) => {
+            format!("{cause}; for {} s yet", left.as_secs().max(1))
+        }
+    }
 }
 
 fn disabled(name: &str) -> String {
