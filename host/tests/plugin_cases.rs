@@ -61,6 +61,11 @@ fn the_components_of_the_rust_plugins_pass_their_cases() {
         let dir = tempfile::tempdir().unwrap();
         let named = dir.path().join(format!("{name}.wasm"));
         std::fs::copy(component, &named).unwrap();
+        // Those that need settings come with some.
+        let settings = plugins().join(name).join(format!("{name}.toml"));
+        if settings.exists() {
+            std::fs::copy(settings, named.with_extension("toml")).unwrap();
+        }
         passes(&named, &plugins().join(name).join("cases.toml"));
     }
 }

@@ -358,8 +358,12 @@ fn as_text(value: &DeValue<'_>, rule: Rule) -> Option<String> {
         (_, Rule::Number(..) | Rule::Switch) => None,
         (DeValue::String(text), _) => Some(text.to_string()),
         (DeValue::Array(items), Rule::Names | Rule::Hosts | Rule::Rooms) => {
-            let names: Option<Vec<&str>> =
-                items.iter().map(|item| item.get_ref().as_str()).collect();
+            // A comma would make two of one.
+            let whole = |name: &&str| !matches!(rule, Rule::Hosts) || !name.contains(',');
+            let names: Option<Vec<&str>> = items
+                .iter()
+                .map(|item| item.get_ref().as_str().filter(whole))
+                .collect();
             Some(names?.join(","))
         }
         _ => None,
