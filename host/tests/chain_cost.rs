@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use chat_host::config::PluginConfig;
 use chat_host::pipeline::{At, Chain, Directory, Scope};
-use chat_host::plugin::{FormatItem, Message, Plugin, PluginSet, Plugins, TextBody};
+use chat_host::plugin::{CauseId, FormatItem, Message, Plugin, PluginSet, Plugins, TextBody};
 use chat_host::proto::log::v1::{Change, PartitionState, RoomState};
 use chat_host::state::ids::{Partition, PersonId, RoomId};
 use chat_host::state::memory::MemoryStore;
@@ -95,6 +95,7 @@ impl Line {
                 item,
                 room: ROOM,
                 time_ms: message.time_ms,
+                cause: CauseId(message.sequence.into()),
             })
             .collect();
         let mut bodies: Vec<FormatItem> = batch

@@ -46,6 +46,37 @@ fn built() -> PathBuf {
 }
 
 #[test]
+fn a_component_that_could_ask_outside_is_told_which_grant_it_needs() {
+    let asker = plugin_support::component("asker-guest", "asker");
+    let asker = asker.to_str().unwrap();
+    let (code, words) = tool(&["check", asker]);
+    assert_eq!(code, 3, "{words}");
+    assert!(words.contains("http (needs a grant)"), "{words}");
+    assert!(words.contains("http = [\"HOST\"] in asker.toml"), "{words}");
+
+    let run = ["run", asker, "--text", "get http://localhost:9/"];
+    let (code, words) = tool(&run);
+    assert_eq!(code, 3, "{words}");
+    assert!(words.contains("--http HOST"), "{words}");
+    let (code, words) = tool(&[&run[..], &["--http", "https://localhost"]].concat());
+    assert_eq!(code, 2, "{words}");
+    assert!(
+        words.contains("`https://localhost` can't be granted"),
+        "{words}"
+    );
+    let (code, words) = tool(&[&run[..], &["--http", "localhost:8"]].concat());
+    assert_eq!(code, 0, "{words}");
+    assert!(words.contains("Denied"), "{words}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let settings = dir.path().join("asker.toml");
+    std::fs::write(&settings, "http = [\"localhost:8\"]").unwrap();
+    let (code, words) = tool(&["check", asker, "--settings", settings.to_str().unwrap()]);
+    assert_eq!(code, 0, "{words}");
+    assert!(words.contains("http: localhost:8"), "{words}");
+}
+
+#[test]
 fn a_new_plugin_passes_its_tests_builds_and_would_be_served() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("all_rounder");

@@ -240,11 +240,22 @@ impl Reader<'_> {
     }
 
     fn misshapen(&mut self, name: &str, rule: Rule, entry: Entry<'_, '_>) {
-        let at = self.at(entry.0.span().start);
+        // Of a list, what is wrong in it.
+        let culprit = match (entry.1.get_ref(), rule) {
+            (DeValue::Array(items), Rule::Hosts) => items.iter().find(|item| {
+                let host = item.get_ref().as_str();
+                host.is_none_or(|host| host.contains(',') || rule.check(host).is_none())
+            }),
+            _ => None,
+        };
+        let at = match culprit {
+            Some(culprit) => self.at(culprit.span().start),
+            None => self.at(entry.0.span().start),
+        };
         self.found.problems.push(Problem::Value {
             at,
             key: name.to_owned(),
-            value: self.written(entry.1),
+            value: self.written(culprit.unwrap_or(entry.1)),
             allowed: expected(entry.1.get_ref(), rule),
         });
     }
@@ -346,9 +357,13 @@ fn as_text(value: &DeValue<'_>, rule: Rule) -> Option<String> {
         (DeValue::Boolean(yes), Rule::Switch) => Some(yes.to_string()),
         (_, Rule::Number(..) | Rule::Switch) => None,
         (DeValue::String(text), _) => Some(text.to_string()),
-        (DeValue::Array(items), Rule::Names | Rule::Rooms) => {
-            let names: Option<Vec<&str>> =
-                items.iter().map(|item| item.get_ref().as_str()).collect();
+        (DeValue::Array(items), Rule::Names | Rule::Hosts | Rule::Rooms) => {
+            // A comma would make two of one.
+            let whole = |name: &&str| !matches!(rule, Rule::Hosts) || !name.contains(',');
+            let names: Option<Vec<&str>> = items
+                .iter()
+                .map(|item| item.get_ref().as_str().filter(whole))
+                .collect();
             Some(names?.join(","))
         }
         _ => None,
@@ -364,7 +379,7 @@ fn expected(value: &DeValue<'_>, rule: Rule) -> String {
         }
         (Rule::Number(..) | Rule::Switch, _) | (_, DeValue::String(_)) => allowed,
         (Rule::Bytes(..), _) => format!("a whole number of bytes, or a text: {allowed}"),
-        (Rule::Names | Rule::Rooms, _) => format!("a list of texts: {allowed}"),
+        (Rule::Names | Rule::Hosts | Rule::Rooms, _) => format!("a list of texts: {allowed}"),
         _ => format!("a text, in quotes: {allowed}"),
     }
 }
@@ -398,6 +413,7 @@ mod tests {
             on-failure = "allow"
             settings.words = ["rude"]
             settings.mode.strict = true
+            http = ["API.example.com", "localhost:9000"]
             [plugins."odd name"]
             priority = -5
             memory_bytes = "32MiB"
@@ -531,6 +547,31 @@ mod tests {
         }
         let other = problems("log = \"json\"\n[log.x]\n");
         assert!(other[0].contains("cannot extend"), "{other:?}");
+    }
+
+    #[test]
+    fn granted_hosts_are_read_and_one_that_is_none_is_named_with_its_line() {
+        let text = "http = [\"API.example.com\", \"localhost:9000\"]";
+        let path = Path::new("asker.toml");
+        let config = parse_single(path, "asker", text).unwrap();
+        let hosts = config.http.unwrap_or_default();
+        let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        assert_eq!(hosts, ["api.example.com", "localhost:9000"]);
+        let none = parse_single(path, "asker", "http = []").unwrap();
+        assert_eq!(none.http, Some(Vec::new()));
+        for (text, named) in [
+            (
+                "http = [\n  \"localhost\",\n  \"https://a.example\",\n]",
+                "asker.toml:3: `plugins.asker.http` is \"https://a.example\"",
+            ),
+            ("http = [\"a,b\"]", "is \"a,b\""),
+            ("http = [9000]", "is 9000"),
+            ("http = true", "is true"),
+        ] {
+            let told = parse_single(path, "asker", text).unwrap_err();
+            assert!(told.contains(named), "{text}: {told}");
+            assert!(told.contains("localhost:9000"), "{text}: {told}");
+        }
     }
 
     #[test]

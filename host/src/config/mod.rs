@@ -5,6 +5,7 @@
 
 pub mod file;
 pub mod flags;
+pub mod grant;
 pub mod keys;
 pub mod preflight;
 pub mod problem;
@@ -212,6 +213,8 @@ pub struct PluginConfig {
     pub memory_bytes: Option<usize>,
     /// Lets a version replace one that has roles which it lacks.
     pub may_lose_roles: bool,
+    /// Hosts that it may reach over HTTP; unset: it has no grant, and does not load where it imports `wasi:http`.
+    pub http: Option<Vec<grant::Grant>>,
     /// Unset: true. Not loaded where it is false.
     pub enabled: Option<bool>,
     /// Patterns of the names of rooms in which it applies; none: all.

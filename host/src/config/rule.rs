@@ -8,6 +8,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::Retain;
+use super::grant::{self, Grant};
 use super::units;
 use crate::plugin::Reach;
 
@@ -42,6 +43,8 @@ pub enum Rule {
     OneOf(&'static [&'static str]),
     /// Names of plugins with commas between them.
     Names,
+    /// Hosts with commas between them.
+    Hosts,
     /// Patterns of rooms' names with commas between them, one at least.
     Rooms,
     /// An age, a size, or both.
@@ -85,6 +88,7 @@ impl Rule {
             },
             Self::OneOf(words) => words.contains(&text).then(|| text.to_owned()),
             Self::Names => parse_names(text).map(|names| names.join(",")),
+            Self::Hosts => parse_hosts(text),
             Self::Rooms => {
                 let patterns: Vec<String> =
                     text.split(',').map(|one| one.trim().to_owned()).collect();
@@ -130,6 +134,7 @@ impl Rule {
             Self::Switch => "true or false".to_owned(),
             Self::OneOf(words) => words.join(" or "),
             Self::Names => "names of plugins, such as wordlist,basics".to_owned(),
+            Self::Hosts => grant::ALLOWED.to_owned(),
             Self::Rooms => {
                 "one or more patterns of rooms' names, such as [\"lobby\", \"team-*\", \"!team-quiet\"]"
                     .to_owned()
@@ -160,6 +165,18 @@ pub(super) fn parse_names(text: &str) -> Option<Vec<String>> {
                 .then(|| name.to_owned())
         })
         .collect()
+}
+
+/// The hosts in a list, each in its one form; none where one of them is none.
+fn parse_hosts(text: &str) -> Option<String> {
+    if text.trim().is_empty() {
+        return Some(String::new());
+    }
+    let hosts: Option<Vec<String>> = text
+        .split(',')
+        .map(|host| Some(host.parse::<Grant>().ok()?.to_string()))
+        .collect();
+    hosts.map(|hosts| hosts.join(","))
 }
 
 /// Reads `90d,10GiB`, in any order; what is not said stays at its default. Units are needed: `10` as bytes would have

@@ -286,6 +286,7 @@ impl Attempt {
                 item: index,
                 room: item.room,
                 time_ms: item.time_ms,
+                cause: item.known_by(),
             })
             .collect();
         let messages = items.iter().map(message).collect();

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::admission::FRUITLESS_CLAIMS;
 use super::attempt::{Attempt, Decisions};
 use super::effects::{self, By};
 use super::judged::Silent;
 use super::scope::At;
 use super::segment::{Draft, Item, Planned};
-use crate::plugin::Timer;
+use crate::plugin::{CauseId, Timer};
 use crate::proto::log::v1::{self as log, IngressCause, Verdict, change, outcome::Cause};
 use crate::state::fold::FoldError;
 use crate::state::ids::{Partition, PersonId, RoomId};
@@ -48,6 +50,7 @@ impl Attempt {
             item: 0,
             room: due.room,
             time_ms,
+            cause: due.known_by(),
         };
         let item = Item {
             cause: IngressCause::default(),
@@ -144,6 +147,21 @@ pub(super) struct Due {
     room: RoomId,
     plugin: String,
     key: String,
+}
+
+impl Due {
+    /// A number of its own: a timer is set by plugin, room and key, and due once at a time.
+    fn known_by(&self) -> CauseId {
+        let mut hash = Sha256::new();
+        hash.update(self.due_ms.to_be_bytes());
+        hash.update(self.room.0.to_be_bytes());
+        for part in [&self.plugin, "\0", &self.key] {
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        let half = digest.first_chunk().copied().unwrap_or_default();
+        CauseId(u128::from_be_bytes(half))
+    }
 }
 
 fn due(key: &[u8]) -> Due {

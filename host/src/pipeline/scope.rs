@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use super::Directory;
 use super::reached::Shown;
 use crate::plugin::{
-    Calls, KEY_BYTES, MEMORY_BYTES as BYTES, MEMORY_ENTRIES as ENTRIES, Remembered, VALUE_BYTES,
+    Calls, CauseId, KEY_BYTES, MEMORY_BYTES as BYTES, MEMORY_ENTRIES as ENTRIES, Remembered,
+    VALUE_BYTES,
 };
 use crate::proto::log::v1::change::Change;
 use crate::proto::log::v1::{
@@ -35,6 +36,8 @@ pub struct At {
     pub room: RoomId,
     /// The time that counts for expiry, in milliseconds.
     pub time_ms: u64,
+    /// What it is known by, whenever it is decided.
+    pub cause: CauseId,
 }
 
 /// Shared by a partition's instances; locked for the length of a call into it.
@@ -434,6 +437,10 @@ impl Calls for Scope {
             .ok_or_else(|| format!("the counter `{key}` would overflow"))?;
         inner.write(plugin, at, key, Some(sum.to_le_bytes().to_vec()), ttl)?;
         Ok(sum)
+    }
+
+    fn cause(&self, at: u32) -> Option<CauseId> {
+        self.inner.lock().at(at).map(|at| at.cause)
     }
 
     fn person_name(&self, person: u64) -> String {

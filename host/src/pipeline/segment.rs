@@ -2,6 +2,7 @@
 //!
 //! A segment ends before a command, so within one nothing but moderation state passes from message to message.
 
+use crate::plugin::CauseId;
 use crate::proto::log::v1::{Change, Failure, IngressCause, Verdict, change};
 use crate::proto::v1::{self, private_event, room_event};
 use crate::state::ids::{PersonId, RoomId};
@@ -25,6 +26,14 @@ pub struct Item {
     pub time_ms: u64,
     /// The dead letter that this sends again.
     pub dead_letter: Option<u64>,
+}
+
+impl Item {
+    /// The number that it was given when it was taken.
+    pub fn known_by(&self) -> CauseId {
+        let id: Option<[u8; 16]> = self.cause.id.as_ref().try_into().ok();
+        CauseId(id.map_or_else(|| self.cause.offset.into(), u128::from_be_bytes))
+    }
 }
 
 /// What is to become of a cause, before numbers are given out.

@@ -16,11 +16,13 @@ use super::folder::FILE_BYTES;
 use super::guest::Guest;
 use super::limits::Limits;
 use super::loader::Loader;
+use super::outbound::{Outbound, Resolver};
 use super::outside::{Held, Outside, capability};
 use super::spares::Spares;
 use super::stats::Stats;
 use super::version::Version;
-use super::{Calls, Fault, Instance, LoadError, Manifest, Plugin, Reason, secrets};
+use super::{Calls, CauseId, Fault, Instance, LoadError, Manifest, Plugin, Reason, secrets};
+use crate::config::grant::Grant;
 use crate::config::{PluginConfig, PluginDefaults};
 
 /// A file that a host would serve.
@@ -28,6 +30,7 @@ pub struct Alone {
     engine: Engine,
     linked: Linked,
     limits: Limits,
+    outbound: Option<Arc<Outbound>>,
     version: Version,
     facts: Facts,
     // Ends its thread when it is dropped.
@@ -45,6 +48,10 @@ pub struct Facts {
     pub layout: u32,
     /// What it could do, by what it imports: words such as `state` or `clocks`; each once.
     pub capabilities: Vec<&'static str>,
+    /// Whether it can ask services outside, and so needs a grant.
+    pub asks: bool,
+    /// The hosts that it may reach.
+    pub granted: Vec<String>,
     /// Size of the file.
     pub file_bytes: u64,
     /// From bytes to code.
@@ -104,6 +111,7 @@ impl Alone {
             require: Vec::new(),
             message_bytes: crate::config::Limits::default().message_bytes,
             compiler: Compiler::Here,
+            resolver: Resolver::default(),
         };
         let limits = Limits::new(&config.defaults, &own, config.message_bytes);
         let engine = Engine::new(config.memory_bytes())
@@ -122,13 +130,14 @@ impl Alone {
         let capabilities = capabilities(&engine, &component);
         let version = loader.load(&name, &bytes, &own, &|| false)?;
 
-        let linked = Linked::new(&engine, &component).map_err(of)?;
+        let outbound = loader.outbound(&name, &component, &own).map_err(of)?;
+        let linked = Linked::new(&engine, &component, outbound.is_some()).map_err(of)?;
         let settings =
             secrets::resolved(&own.settings).map_err(|words| of(Reason::Settings(words)))?;
         let began = Instant::now();
         let fault = |fault: Fault| of(fault.into());
-        let mut guest =
-            Guest::new(&engine, &linked, limits, name.as_ref().into()).map_err(fault)?;
+        let outside = Outside::new(name.as_ref().into(), limits.memory_bytes, outbound.clone());
+        let mut guest = Guest::new(&engine, &linked, limits, outside).map_err(fault)?;
         guest
             .start(&settings)
             .map_err(fault)?
@@ -138,6 +147,8 @@ impl Alone {
             interface: linked.interface.clone(),
             layout: version.layout(),
             capabilities,
+            asks: outbound.is_some(),
+            granted: own.http.iter().flatten().map(Grant::to_string).collect(),
             file_bytes,
             compiling,
             starting: began.elapsed(),
@@ -149,6 +160,7 @@ impl Alone {
             engine,
             linked,
             limits,
+            outbound,
             version,
             facts,
             _spares: spares,
@@ -167,8 +179,9 @@ impl Alone {
     /// A fault of its initialization.
     pub fn unstarted(&self, world: &Held) -> Result<Unstarted, Fault> {
         let name = self.facts.manifest.name.as_str().into();
-        let outside = Outside::held(name, self.limits.memory_bytes, world);
-        Guest::within(&self.engine, &self.linked, self.limits, outside).map(Unstarted)
+        let (memory, outbound) = (self.limits.memory_bytes, self.outbound.clone());
+        let outside = Outside::held(name, memory, outbound, world);
+        Guest::new(&self.engine, &self.linked, self.limits, outside).map(Unstarted)
     }
 
     /// A started instance in this room.
@@ -217,6 +230,7 @@ pub struct Room {
     sender: String,
     commands: Vec<(String, String, String)>,
     state: Mutex<BTreeMap<String, Vec<u8>>>,
+    cause: Option<CauseId>,
 }
 
 impl Room {
@@ -231,7 +245,15 @@ impl Room {
                 .map(|c| (c.name.clone(), c.usage.clone(), c.summary.clone()))
                 .collect(),
             state: Mutex::default(),
+            cause: None,
         }
+    }
+
+    /// With a message in it for which services are asked, where the plugin may.
+    #[must_use]
+    pub fn asking(mut self) -> Self {
+        self.cause = Some(CauseId(rand::random()));
+        self
     }
 
     /// What the plugin has put there.
@@ -280,6 +302,10 @@ impl Calls for Room {
         let sum = before.checked_add(by).ok_or("the sum does not fit")?;
         state.insert(key.into(), sum.to_le_bytes().to_vec());
         Ok(sum)
+    }
+
+    fn cause(&self, _: u32) -> Option<CauseId> {
+        self.cause
     }
 
     fn person_name(&self, person: u64) -> String {

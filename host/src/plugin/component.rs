@@ -14,6 +14,9 @@ use super::outside::Outside;
 /// The package whose interfaces are ours.
 const PACKAGE: &str = "chat:plugin/";
 
+/// What plugins with a grant alone may import.
+const HTTP: &str = "wasi:http/";
+
 /// The interface version that this host serves: 1.1, and so any 1.x that uses nothing newer.
 const MAJOR: u64 = 1;
 
@@ -45,17 +48,26 @@ pub(super) struct Exports {
 }
 
 impl Linked {
+    /// With `wasi:http` where `may_http` says so.
+    ///
     /// # Errors
     /// [`Reason::Interface`] for another version of the interface, [`Reason::Link`] for an import that this host does
     /// not give, [`Reason::NoRole`] and [`Reason::NotAPlugin`].
-    pub(super) fn new(engine: &Engine, component: &Component) -> Result<Self, Reason> {
+    pub(super) fn new(
+        engine: &Engine,
+        component: &Component,
+        may_http: bool,
+    ) -> Result<Self, Reason> {
         let Exported {
             roles,
             migration,
             interface,
         } = exported(engine, component)?;
         let link = |error: wasmtime::Error| Reason::Link(format!("{error:#}"));
-        let pre = engine.linker().instantiate_pre(component).map_err(link)?;
+        let pre = engine
+            .linker(may_http)
+            .instantiate_pre(component)
+            .map_err(link)?;
         macro_rules! role {
             ($role:ident) => {
                 if roles.$role {
@@ -113,6 +125,14 @@ impl Linked {
             migration: role!(migration),
         })
     }
+}
+
+/// What of `wasi:http` a component imports; the first of it.
+pub(super) fn http_import(engine: &Engine, component: &Component) -> Option<String> {
+    let ty = component.component_type();
+    ty.imports(engine.wasmtime())
+        .map(|(name, _)| name.to_owned())
+        .find(|name| name.starts_with(HTTP))
 }
 
 /// What a component exports of the interface.

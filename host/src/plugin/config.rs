@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::compiler::Compiler;
+use super::outbound::Resolver;
 use crate::config::{PluginConfig, PluginDefaults};
 
 /// How plugins are found and run.
@@ -23,6 +24,8 @@ pub struct Config {
     pub message_bytes: usize,
     /// Who compiles.
     pub compiler: Compiler,
+    /// How names of services become addresses.
+    pub resolver: Resolver,
 }
 
 impl Config {
@@ -39,6 +42,7 @@ impl Config {
             require: config.require.clone(),
             message_bytes: config.limits.message_bytes,
             compiler: Compiler::child()?,
+            resolver: Resolver::default(),
         })
     }
 

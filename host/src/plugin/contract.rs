@@ -226,6 +226,10 @@ pub enum LogLevel {
     Error,
 }
 
+/// What a call is about: a message or a timer, by a number that it has whenever it is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CauseId(pub u128);
+
 /// What an instance may ask while it is called. The pipeline implements it for one partition and sets the scope (which
 /// plugin, which messages) before each call, so `at` is an index into the batch of the current call.
 ///
@@ -258,6 +262,11 @@ pub trait Calls: Send + Sync {
         by: i64,
         ttl: Option<Duration>,
     ) -> Result<i64, String>;
+    /// What message `at` is known by; none where nobody sent it (a version is tried), and then no service is asked.
+    fn cause(&self, at: u32) -> Option<CauseId> {
+        let _ = at;
+        None
+    }
     /// A person's name; empty where there is none.
     fn person_name(&self, person: u64) -> String;
     /// A room's name; empty where there is none.

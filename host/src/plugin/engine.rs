@@ -35,6 +35,8 @@ pub(super) struct Engine(Arc<Inner>);
 struct Inner {
     wasmtime: wasmtime::Engine,
     linker: Linker<Outside>,
+    /// With `wasi:http`, for plugins with a grant.
+    linker_with_http: Linker<Outside>,
     clocks: Clocks,
     // Dropped with the last clone, and joined then.
     _ticker: Ticker,
@@ -50,12 +52,15 @@ impl Engine {
         let wasmtime = wasmtime::Engine::new(&config(memory_bytes)).map_err(text)?;
         let mut linker = Linker::new(&wasmtime);
         outside::link(&mut linker).map_err(text)?;
+        let mut linker_with_http = linker.clone();
+        outside::link_http(&mut linker_with_http).map_err(text)?;
         let clocks = Clocks::new().map_err(|error| EngineError(error.to_string()))?;
         let ticker =
             Ticker::start(wasmtime.weak(), TICK).map_err(|error| EngineError(error.to_string()))?;
         Ok(Self(Arc::new(Inner {
             wasmtime,
             linker,
+            linker_with_http,
             clocks,
             _ticker: ticker,
         })))
@@ -65,11 +70,15 @@ impl Engine {
         &self.0.wasmtime
     }
 
-    pub(super) fn linker(&self) -> &Linker<Outside> {
-        &self.0.linker
+    pub(super) fn linker(&self, with_http: bool) -> &Linker<Outside> {
+        if with_http {
+            &self.0.linker_with_http
+        } else {
+            &self.0.linker
+        }
     }
 
-    /// Lets what runs on this thread until the guard is dropped wait for time to pass.
+    /// Lets what runs on this thread until the guard is dropped wait for time to pass, and for services to answer.
     pub(super) fn clocks(&self) -> Option<tokio::runtime::EnterGuard<'_>> {
         self.0.clocks.0.as_ref().map(|runtime| runtime.enter())
     }
@@ -123,16 +132,19 @@ fn config(memory_bytes: usize) -> Config {
     config
 }
 
-/// A thread on which the guests' sleeps end. Guests never run on it.
+/// Threads that look names up at the same time: requests in flight are bounded, and each looks one up.
+const LOOKING_UP: usize = 64;
+
+/// A thread on which the guests' sleeps end, and which talks to the services that they ask. Guests never run on it.
 struct Clocks(Option<tokio::runtime::Runtime>);
 
 impl Clocks {
     fn new() -> std::io::Result<Self> {
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
-            .max_blocking_threads(1)
+            .max_blocking_threads(LOOKING_UP)
             .thread_name("plugin-clocks")
-            .enable_time()
+            .enable_all()
             .build()
             .map(|runtime| Self(Some(runtime)))
     }

@@ -44,24 +44,6 @@ impl Guest {
         engine: &Engine,
         linked: &Linked,
         limits: Limits,
-        plugin: Arc<str>,
-    ) -> Result<Self, Fault> {
-        Self::within(
-            engine,
-            linked,
-            limits,
-            Outside::new(plugin, limits.memory_bytes),
-        )
-    }
-
-    /// As [`Guest::new`], with this outside.
-    ///
-    /// # Errors
-    /// As [`Guest::new`].
-    pub(super) fn within(
-        engine: &Engine,
-        linked: &Linked,
-        limits: Limits,
         outside: Outside,
     ) -> Result<Self, Fault> {
         let mut store = Store::new(engine.wasmtime(), outside);
@@ -193,8 +175,13 @@ fn call<R>(
     store.data_mut().begin(phase, messages);
     store.set_epoch_deadline(1);
     let _clocks = engine.clocks();
-    let fault = match drive(run(store), deadline) {
-        Ok(Ok(answer)) => return Ok(answer),
+    let answer = drive(run(store), deadline);
+    store.data_mut().end();
+    let fault = match answer {
+        Ok(Ok(answer)) => match store.data_mut().broken.take() {
+            None => return Ok(answer),
+            Some(broken) => Fault::answer(&broken),
+        },
         Ok(Err(error)) => of_error(&error, store.data_mut()),
         Err(overdue) => of_overdue(overdue),
     };

@@ -52,6 +52,16 @@ pub enum Reason {
     /// It wants what the sandbox does not give.
     #[error("it imports what this host does not give: {0}")]
     Link(String),
+    /// It could reach services outside, and may not.
+    #[error(
+        "it imports `{import}` and has no grant for it; name the hosts that it may reach, as `http = [\"HOST\"]` in {plugin}.toml"
+    )]
+    Ungranted {
+        /// Its name.
+        plugin: String,
+        /// What it imports.
+        import: String,
+    },
     /// It is built for an interface that this host does not know.
     #[error(
         "it answers the interface chat:plugin {0}, and this host knows 1.x; build it with chat-plugin 1"

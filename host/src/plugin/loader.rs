@@ -9,12 +9,12 @@ use tracing::debug;
 
 use super::cache::{Cache, Compiled};
 use super::compiler::Beside;
-use super::component::Linked;
+use super::component::{self, Linked};
 use super::config::Config;
 use super::engine::Engine;
-use super::guest::Guest;
 use super::limits::Limits;
 use super::load_error::{LoadError, Reason};
+use super::outbound::Outbound;
 use super::spares::Refills;
 use super::standing::Rule;
 use super::stats::Stats;
@@ -69,6 +69,30 @@ impl Loader {
         )
     }
 
+    /// Where it may ask services outside; none where it imports nothing to ask with.
+    ///
+    /// # Errors
+    /// [`Reason::Ungranted`].
+    pub(super) fn outbound(
+        &self,
+        name: &str,
+        component: &wasmtime::component::Component,
+        own: &PluginConfig,
+    ) -> Result<Option<Arc<Outbound>>, Reason> {
+        let Some(import) = component::http_import(&self.engine, component) else {
+            return Ok(None);
+        };
+        let Some(grants) = own.http.clone() else {
+            return Err(Reason::Ungranted {
+                plugin: name.into(),
+                import,
+            });
+        };
+        let resolver = self.config.resolver.clone();
+        let outbound = Outbound::new(name.into(), grants, resolver, self.stats.of(name));
+        Ok(Some(Arc::new(outbound)))
+    }
+
     fn try_load(
         &self,
         name: &str,
@@ -82,7 +106,8 @@ impl Loader {
         let started = Instant::now();
         let compiled = self.component(bytes, stop)?;
         self.stats.compiled.add(u64::from(compiled.fresh));
-        let linked = Linked::new(&self.engine, &compiled.component)?;
+        let outbound = self.outbound(name, &compiled.component, own)?;
+        let linked = Linked::new(&self.engine, &compiled.component, outbound.is_some())?;
         debug!(
             plugin = name,
             cached = !compiled.fresh,
@@ -102,15 +127,11 @@ impl Loader {
             limits: Limits::new(&self.config.defaults, own, self.config.message_bytes),
             engine: self.engine.clone(),
             linked,
+            outbound,
             name: name.into(),
             settings: secrets::resolved(&own.settings).map_err(Reason::Settings)?,
         };
-        let mut guest = Guest::new(
-            &recipe.engine,
-            &recipe.linked,
-            recipe.limits,
-            recipe.name.clone(),
-        )?;
+        let mut guest = recipe.bare()?;
         let said = guest.describe()?;
         let layout = guest.layout()?;
         let mut manifest = manifest::check(name, recipe.linked.roles, said)?;
@@ -118,6 +139,7 @@ impl Loader {
             .start(&recipe.settings)?
             .map_err(|told| Reason::Start(super::fault::one_line(&told, 512)))?;
         probe::probe(guest, &manifest)?;
+        manifest.batch = recipe.batch(manifest.batch);
         manifest.priority = own.priority.unwrap_or(manifest.priority);
         let given = Given {
             on_failure: own.on_failure,

@@ -34,6 +34,7 @@ mod loader;
 mod manifest;
 mod measured;
 mod orders;
+mod outbound;
 mod outside;
 mod plugins;
 mod probe;
@@ -51,7 +52,7 @@ pub use alone::{Alone, AloneError, Facts, Room, Unstarted};
 pub use compiler::{Beside, Compiler, SUBCOMMAND as COMPILE, compile_stdin};
 pub use config::Config;
 pub use contract::{
-    Blame, Calls, CommandInfo, Effect, Fault, FormatItem, Instance, KEY_BYTES, LogLevel,
+    Blame, Calls, CauseId, CommandInfo, Effect, Fault, FormatItem, Instance, KEY_BYTES, LogLevel,
     MEMORY_BYTES, MEMORY_ENTRIES, Manifest, Message, Plugin, PluginSet, Policy, Remembered, Roles,
     Run, Style, Target, TextBody, Timer, VALUE_BYTES, Verdict,
 };
@@ -59,9 +60,10 @@ pub use engine::EngineError;
 pub use load_error::{LoadError, Reason};
 pub use manifest::is_name;
 pub use orders::{Order, ShadowStatus, Status};
+pub use outbound::Resolver;
 pub use outside::Held;
 pub use plugins::{OpenError, Orders, Plugins};
 pub use reach::Reach;
 pub use shadow::{Answer, Comparison, Example};
 pub use standing::{Meter, Rule, Seen, SeenQuarantine, Standing};
-pub use stats::{Counter, Failures, PluginStats, RoleStats, Stats};
+pub use stats::{Counter, Failures, PluginStats, Requests, RoleStats, Stats};

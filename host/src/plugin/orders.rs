@@ -51,6 +51,10 @@ pub struct Status {
     pub messages: u64,
     /// Calls and starts that failed.
     pub failures: u64,
+    /// What it was granted, such as `http: api.example.com`.
+    pub grants: Vec<String>,
+    /// Requests to services outside: made, answered, refused.
+    pub requests: [u64; 3],
     /// Microseconds of a call, at most, in half of all calls and in 99 of 100; 0 before the first.
     pub p50_us: u64,
     /// See `p50_us`.

@@ -1,6 +1,6 @@
 //! What lies outside of one instance: the host's functions that it can call, and the bounds on calling them.
 //!
-//! WASI is linked with everything denied but clocks and randomness. Knows the phase a call is in, because `describe`
+//! WASI is linked with everything denied but clocks and randomness, and `wasi:http` by grant. Knows the phase a call is in, because `describe`
 //! may call nothing, `start` only the log, and formatting has no state; does not know what the answers mean.
 
 use std::sync::Arc;
@@ -9,11 +9,13 @@ use std::time::Duration;
 use tracing::debug;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::bindings::chat::plugin::{directory, log, state};
 use super::captured::Captured;
 use super::limits::MemoryGuard;
 use super::lines::Lines;
+use super::outbound::{Asking, Call, Outbound};
 use super::{Calls, LogLevel};
 
 /// Host calls of one call into the guest: these and so many for each message.
@@ -26,6 +28,9 @@ const MEMBERS: u32 = 1_000;
 /// The most random bytes at once, and the most handles at once: bounds on what the host allocates for a guest.
 const RANDOM_BYTES: u64 = 64 * 1024;
 const HANDLES: usize = 1_000;
+
+/// The most that one set of HTTP headers takes, in memory.
+const HEADER_BYTES: usize = 16 * 1024;
 
 /// What a component could do by an import of this name, in words; none where it is a shape alone. A plugin built by an
 /// ordinary compiler imports much that this host answers with nothing: that is said, for it is no reason to worry.
@@ -111,6 +116,8 @@ impl HostWallClock for Held {
 pub(super) struct Outside {
     wasi: WasiCtx,
     handles: ResourceTable,
+    http: WasiHttpCtx,
+    asking: Asking,
     plugin: Arc<str>,
     calls: Option<Arc<dyn Calls>>,
     lines: Lines,
@@ -123,20 +130,34 @@ pub(super) struct Outside {
 }
 
 impl Outside {
-    pub(super) fn new(plugin: Arc<str>, memory_bytes: usize) -> Self {
-        Self::of(plugin, memory_bytes, &mut WasiCtx::builder())
+    pub(super) fn new(
+        plugin: Arc<str>,
+        memory_bytes: usize,
+        outbound: Option<Arc<Outbound>>,
+    ) -> Self {
+        Self::of(plugin, memory_bytes, outbound, &mut WasiCtx::builder())
     }
 
     /// With dice and a clock that somebody else holds.
-    pub(super) fn held(plugin: Arc<str>, memory_bytes: usize, world: &Held) -> Self {
+    pub(super) fn held(
+        plugin: Arc<str>,
+        memory_bytes: usize,
+        outbound: Option<Arc<Outbound>>,
+        world: &Held,
+    ) -> Self {
         let mut wasi = WasiCtx::builder();
         wasi.secure_random(world.clone())
             .insecure_random(world.clone())
             .wall_clock(world.clone());
-        Self::of(plugin, memory_bytes, &mut wasi)
+        Self::of(plugin, memory_bytes, outbound, &mut wasi)
     }
 
-    fn of(plugin: Arc<str>, memory_bytes: usize, wasi: &mut WasiCtxBuilder) -> Self {
+    fn of(
+        plugin: Arc<str>,
+        memory_bytes: usize,
+        outbound: Option<Arc<Outbound>>,
+        wasi: &mut WasiCtxBuilder,
+    ) -> Self {
         let output = Captured::default();
         let wasi = wasi
             .stdout(output.clone())
@@ -148,9 +169,13 @@ impl Outside {
             .build();
         let mut handles = ResourceTable::new();
         handles.set_max_capacity(HANDLES);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(HEADER_BYTES);
         Self {
             wasi,
             handles,
+            http,
+            asking: Asking::new(outbound),
             lines: Lines::new(plugin.clone()),
             plugin,
             calls: None,
@@ -175,10 +200,24 @@ impl Outside {
         self.memory.denied = None;
         self.broken = None;
         self.output.begin();
+        if self.asking.is_granted() {
+            let call = match (phase, &self.calls) {
+                // One message a call: see `Recipe::batch`.
+                (Phase::Answering, Some(calls)) => calls.cause(0).map_or(Call::Tried, Call::about),
+                _ => Call::MayNot,
+            };
+            self.asking.begin(call);
+        }
     }
 
-    /// Counts a host call, and refuses it where the phase or the bound forbids it.
-    fn admit(&mut self, interface: &str, allowed: bool) -> wasmtime::Result<()> {
+    /// Ends a call, and what it has asked of services.
+    pub(super) fn end(&mut self) {
+        if self.asking.end() {
+            self.broken = Some(self.may_not("wasi:http"));
+        }
+    }
+
+    fn may_not(&self, interface: &str) -> String {
         let during = match self.phase {
             Phase::Describing => "`describe`",
             Phase::Starting => "`start`",
@@ -186,8 +225,13 @@ impl Outside {
             Phase::Formatting => "formatting",
             Phase::Answering => "a call",
         };
+        format!("it called `{interface}` during {during}, which may not")
+    }
+
+    /// Counts a host call, and refuses it where the phase or the bound forbids it.
+    fn admit(&mut self, interface: &str, allowed: bool) -> wasmtime::Result<()> {
         let broken = if !allowed {
-            format!("it called `{interface}` during {during}, which may not")
+            self.may_not(interface)
         } else if self.calls_left == 0 {
             format!(
                 "it made more than {CALLS} host calls and {CALLS_A_MESSAGE} a message; the last was `{interface}`"
@@ -245,6 +289,24 @@ pub(super) fn link(linker: &mut Linker<Outside>) -> wasmtime::Result<()> {
     log::add_to_linker::<_, HasSelf<_>>(linker, |outside| outside)?;
     state::add_to_linker::<_, HasSelf<_>>(linker, |outside| outside)?;
     directory::add_to_linker::<_, HasSelf<_>>(linker, |outside| outside)
+}
+
+/// Makes `wasi:http` linkable, too.
+///
+/// # Errors
+/// As [`link`].
+pub(super) fn link_http(linker: &mut Linker<Outside>) -> wasmtime::Result<()> {
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
+}
+
+impl WasiHttpView for Outside {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.asking,
+            table: &mut self.handles,
+            ctx: &mut self.http,
+        }
+    }
 }
 
 impl WasiView for Outside {

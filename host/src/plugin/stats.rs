@@ -73,6 +73,17 @@ impl Failures {
     }
 }
 
+/// What was asked of services outside.
+#[derive(Debug, Default)]
+pub struct Requests {
+    /// Requests that went out.
+    pub asked: Counter,
+    /// Those of them that were answered, whatever the answer says.
+    pub answered: Counter,
+    /// Requests that were not let out.
+    pub refused: Counter,
+}
+
 /// How long calls took: counts by size classes, four to each doubling.
 #[derive(Debug)]
 pub struct Latency([AtomicU64; CLASSES]);
@@ -134,6 +145,8 @@ pub struct PluginStats {
     pub memory_bytes: AtomicU64,
     /// Calls and starts that failed.
     pub failures: Failures,
+    /// Over HTTP.
+    pub requests: Requests,
     /// Versions that took effect after the start.
     pub replaced: Counter,
     /// Versions that were refused after the start.

@@ -9,6 +9,8 @@ use super::engine::Engine;
 use super::guest::Guest;
 use super::limits::Limits;
 use super::measured::Measured;
+use super::outbound::Outbound;
+use super::outside::Outside;
 use super::spares::Refills;
 use super::standing::{Rule, Standing};
 use super::stats::PluginStats;
@@ -23,17 +25,36 @@ pub(super) struct Recipe {
     pub(super) linked: Linked,
     pub(super) limits: Limits,
     pub(super) name: Arc<str>,
+    /// Where it may ask services outside.
+    pub(super) outbound: Option<Arc<Outbound>>,
     /// A JSON object.
     pub(super) settings: String,
 }
 
 impl Recipe {
+    /// How many messages a call is about, where the plugin wants so many. One that asks services is asked about one at
+    /// a time: what it asks is then about that one, so it has the same key however messages are cut; and a service that
+    /// is slow at one does not use up the time of others.
+    pub(super) fn batch(&self, wanted: u32) -> u32 {
+        if self.outbound.is_some() { 1 } else { wanted }
+    }
+
+    /// An instance that has not started.
+    ///
+    /// # Errors
+    /// As [`Guest::new`].
+    pub(super) fn bare(&self) -> Result<Guest, Fault> {
+        let memory = self.limits.memory_bytes;
+        let outside = Outside::new(self.name.clone(), memory, self.outbound.clone());
+        Guest::new(&self.engine, &self.linked, self.limits, outside)
+    }
+
     /// A started instance.
     ///
     /// # Errors
     /// A fault of the start, or the plugin's own refusal to start, which is a breach: it started before.
     pub(super) fn make(&self) -> Result<Guest, Fault> {
-        let mut guest = Guest::new(&self.engine, &self.linked, self.limits, self.name.clone())?;
+        let mut guest = self.bare()?;
         match guest.start(&self.settings)? {
             Ok(()) => Ok(guest),
             Err(told) => Err(Fault::new(

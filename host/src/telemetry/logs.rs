@@ -18,7 +18,7 @@ use super::diary::Diary;
 use crate::config::LogFormat;
 
 /// Libraries that are quiet where only a level is given.
-const QUIET: &str = "fjall=warn,lsm_tree=warn,h2=warn,hyper=warn,hyper_util=warn,tonic=warn,wasmtime=warn,cranelift_codegen=warn,notify=warn";
+const QUIET: &str = "fjall=warn,lsm_tree=warn,h2=warn,hyper=warn,hyper_util=warn,tonic=warn,wasmtime=warn,wasmtime_wasi_http=error,cranelift_codegen=warn,notify=warn";
 
 /// Why log lines can't be written.
 #[derive(Debug, thiserror::Error)]

@@ -54,6 +54,7 @@ pub struct Metrics {
     plugin_failures: Family<PluginLabels, Counter>,
     plugin_reloads: Family<PluginLabels, Counter>,
     plugin_quarantined: Family<Label<String>, Gauge>,
+    plugin_requests: Family<PluginLabels, Counter>,
     registry: Arc<Registry>,
 }
 
@@ -132,6 +133,7 @@ impl Metrics {
             plugin_failures: Family::default(),
             plugin_reloads: Family::default(),
             plugin_quarantined: Family::default(),
+            plugin_requests: Family::default(),
             registry: Arc::default(),
         };
         metrics.registry = Arc::new(metrics.register());
@@ -181,6 +183,12 @@ impl Metrics {
     pub fn reloaded(&self, plugin: &str, result: &'static str) {
         let labels = [("plugin", plugin.to_owned()), ("result", result.to_owned())];
         self.plugin_reloads.get_or_create(&labels).inc();
+    }
+
+    /// Counts requests of a plugin to services outside: `asked`, `answered`, `refused`.
+    pub fn requested(&self, plugin: &str, result: &'static str, by: u64) {
+        let labels = [("plugin", plugin.to_owned()), ("result", result.to_owned())];
+        self.plugin_requests.get_or_create(&labels).inc_by(by);
     }
 
     /// Whether a plugin is in quarantine: 1 or 0.
@@ -269,6 +277,11 @@ impl Metrics {
             "Whether a plugin is in quarantine",
             self.plugin_quarantined.clone(),
         );
+        all.register(
+            "plugin_requests",
+            "Requests of plugins to services outside",
+            self.plugin_requests.clone(),
+        );
         all
     }
 }
@@ -291,6 +304,7 @@ mod tests {
         metrics.reloaded("wordlist", "replaced");
         metrics.dead_letters.inc();
         metrics.quarantined("wordlist", true);
+        metrics.requested("wordlist", "refused", 2);
         metrics.append_seconds.observe(Duration::from_micros(150));
         metrics.append_seconds.observe(Duration::from_secs(60));
 
@@ -306,6 +320,7 @@ mod tests {
             "chat_plugin_reloads_total{plugin=\"wordlist\",result=\"replaced\"} 1",
             "chat_dead_letters_total 1",
             "chat_plugin_quarantined{plugin=\"wordlist\"} 1",
+            "chat_plugin_requests_total{plugin=\"wordlist\",result=\"refused\"} 2",
             "chat_append_seconds_bucket{le=\"0.0001\"} 0",
             "chat_append_seconds_bucket{le=\"0.00025\"} 1",
             "chat_append_seconds_bucket{le=\"10.0\"} 1",

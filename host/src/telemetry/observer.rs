@@ -204,6 +204,17 @@ impl Seen {
                     metrics.reloaded(&name, result);
                 }
             }
+            for (result, now) in [
+                ("asked", plugin.requests.asked.get()),
+                ("answered", plugin.requests.answered.get()),
+                ("refused", plugin.requests.refused.get()),
+            ] {
+                // Most plugins ask nobody, and have no line.
+                match self.since(&name, "request", result, now) {
+                    0 => {}
+                    new => metrics.requested(&name, result, new),
+                }
+            }
         }
     }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use chat_host::config::{PluginConfig, PluginDefaults};
 use chat_host::plugin::{
-    Calls, Compiler, Config, FormatItem, Message, OpenError, Plugin, PluginSet, Plugins, TextBody,
-    Timer,
+    Calls, CauseId, Compiler, Config, FormatItem, Message, OpenError, Plugin, PluginSet, Plugins,
+    Resolver, TextBody, Timer,
 };
 
 /// The hostile component, built once for all tests. Cargo's own lock keeps test binaries from building it twice.
@@ -95,6 +95,7 @@ impl House {
             require: Vec::new(),
             message_bytes: 4096,
             compiler: Compiler::Child(env!("CARGO_BIN_EXE_chat-host").into()),
+            resolver: Resolver::default(),
         };
         Self { dir, config }
     }
@@ -108,11 +109,17 @@ impl House {
             house.open().unwrap();
             house
         });
-        let mut house = Self::new();
-        std::fs::create_dir(house.kept("")).unwrap();
-        private_copy(&compiled.kept("code"), &house.kept("code"));
+        let mut house = Self::with_code_of(compiled);
         house.set("hostile", settings);
         house.put("hostile", hostile());
+        house
+    }
+
+    /// With what another has compiled.
+    pub fn with_code_of(compiled: &House) -> Self {
+        let house = Self::new();
+        std::fs::create_dir(house.kept("")).unwrap();
+        private_copy(&compiled.kept("code"), &house.kept("code"));
         house
     }
 
@@ -205,6 +212,8 @@ pub fn timer(key: &str) -> Timer {
 #[derive(Default)]
 pub struct Memory {
     pub state: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// What its message is known by.
+    pub cause: Option<CauseId>,
 }
 
 impl Calls for Memory {
@@ -245,6 +254,10 @@ impl Calls for Memory {
         let sum = before.checked_add(by).ok_or("too large")?;
         state.insert(key.into(), sum.to_le_bytes().to_vec());
         Ok(sum)
+    }
+
+    fn cause(&self, _at: u32) -> Option<CauseId> {
+        self.cause
     }
 
     fn person_name(&self, person: u64) -> String {

@@ -12,6 +12,8 @@
 
 #[path = "../plugin_support/mod.rs"]
 mod plugin_support;
+#[path = "../plugin_support/service.rs"]
+mod service;
 
 mod backup;
 mod bad_input;
@@ -24,6 +26,7 @@ mod kept;
 mod kill;
 mod leavers;
 mod limits;
+mod outside;
 mod plugin_state;
 mod plugins;
 mod quarantine;

@@ -42,6 +42,7 @@ mod export;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod guest;
+pub mod http;
 #[doc(hidden)]
 pub mod instance;
 mod keyed;

@@ -11,7 +11,7 @@ mod side;
 
 use std::time::{Duration, SystemTime};
 
-pub(crate) use side::{commands, log, members, name, room, state_add, state_get, state_put};
+pub(crate) use side::{commands, http, log, members, name, room, state_add, state_get, state_put};
 
 /// The time now. A message's own time is steadier: it is the same when the message is decided again.
 #[must_use]

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::super::exit::Exit;
 use super::Subject;
 use super::words::{size, time};
 
@@ -21,10 +22,26 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
     };
     let facts = alone.facts();
     let manifest = &facts.manifest;
-    let mut text = format!(
-        "{} {}: a host would serve it\n",
-        manifest.name, manifest.version
-    );
+    let (code, judgement, grants) = match (facts.asks, facts.granted.is_empty()) {
+        (false, _) => (Exit::Done, "a host would serve it", "needs none".into()),
+        (true, false) => {
+            let hosts = facts.granted.join(", ");
+            (
+                Exit::Done,
+                "a host would serve it",
+                format!("http: {hosts}"),
+            )
+        }
+        (true, true) => (
+            Exit::Refused,
+            "a host would serve it with a grant alone",
+            format!(
+                "needs http: write http = [\"HOST\"] in {}.toml, the hosts that it may reach",
+                manifest.name
+            ),
+        ),
+    };
+    let mut text = format!("{} {}: {judgement}\n", manifest.name, manifest.version);
     let mut row = |name: &str, words: &str| text.push_str(&format!("  {name:<10} {words}\n"));
     row("interface", &format!("chat:plugin {}", facts.interface));
     row("roles", &manifest.roles.names().join(", "));
@@ -40,7 +57,7 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
         );
     }
     row("could use", &facts.capabilities.join(", "));
-    row("grants", "needs none");
+    row("grants", &grants);
     row(
         "size",
         &format!(
@@ -58,5 +75,9 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
             size(facts.memory_limit as u64)
         ),
     );
-    super::super::print(&text)
+    let printed = super::super::print(&text);
+    if printed == ExitCode::from(Exit::Done) {
+        return code.into();
+    }
+    printed
 }

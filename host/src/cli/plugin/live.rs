@@ -145,8 +145,8 @@ fn table(statuses: &[Status]) -> String {
         return "no plugin is in the folder\n".into();
     }
     let head = [
-        "NAME", "VERSION", "STATE", "ROLES", "ORDER", "MESSAGES", "FAILURES", "P50", "P99",
-        "MEMORY",
+        "NAME", "VERSION", "STATE", "ROLES", "GRANTS", "ORDER", "MESSAGES", "FAILURES", "P50",
+        "P99", "MEMORY",
     ];
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(statuses.iter().map(|status| {
@@ -155,6 +155,7 @@ fn table(statuses: &[Status]) -> String {
             dash(&status.version),
             status.state.clone(),
             dash(&status.roles.join(",")),
+            dash(&status.grants.join(", ")),
             status.priority.to_string(),
             status.messages.to_string(),
             status.failures.to_string(),
@@ -214,6 +215,14 @@ fn shown(status: &Status) -> String {
         row("quarantine", status.quarantine.clone());
     }
     row("roles", dash(&status.roles.join(", ")));
+    row("grants", dash(&status.grants.join(", ")));
+    let [asked, answered, refused] = status.requests;
+    if !status.grants.is_empty() {
+        row(
+            "requests",
+            format!("{asked}, {answered} answered; {refused} refused"),
+        );
+    }
     row(
         "rooms",
         match status.rooms.is_empty() {

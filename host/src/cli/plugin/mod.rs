@@ -19,7 +19,8 @@ use clap::{Args, Subcommand};
 
 use super::exit::{Exit, complain};
 use crate::config::PluginConfig;
-use crate::plugin::{Alone, AloneError, Order};
+use crate::config::grant::Grant;
+use crate::plugin::{Alone, AloneError, LoadError, Order, Reason};
 
 /// What `chat-host plugin` is given.
 #[derive(Debug, Args)]
@@ -96,14 +97,38 @@ struct Subject {
 }
 
 impl Subject {
-    /// Loads it as a host would, or says why not.
+    /// Loads it as a host would, or says why not. It needs no grant, for it reaches nobody.
     fn load(&self) -> Result<Alone, ExitCode> {
-        let own = self.settings().map_err(|words| {
+        self.load_with(|own| {
+            own.http.get_or_insert_default();
+        })
+    }
+
+    /// As above, but what it may reach it reaches: these hosts, and those of its settings.
+    fn load_to_ask(&self, hosts: &[Grant]) -> Result<Alone, ExitCode> {
+        self.load_with(|own| {
+            if !hosts.is_empty() {
+                let granted = own.http.get_or_insert_default();
+                granted.extend_from_slice(hosts);
+            }
+        })
+    }
+
+    fn load_with(&self, grant: impl FnOnce(&mut PluginConfig)) -> Result<Alone, ExitCode> {
+        let mut own = self.settings().map_err(|words| {
             complain(&words);
             ExitCode::from(Exit::Usage)
         })?;
+        grant(&mut own);
         Alone::load(&self.file, own).map_err(|error| {
-            complain(&error.to_string());
+            let here = match &error {
+                AloneError::Load(LoadError {
+                    reason: Reason::Ungranted { .. },
+                    ..
+                }) => ", or here with --http HOST",
+                _ => "",
+            };
+            complain(&format!("{error}{here}"));
             match error {
                 AloneError::File(..) => Exit::Usage,
                 AloneError::Load(_) => Exit::Refused,

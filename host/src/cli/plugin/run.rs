@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::super::exit::{Exit, complain};
 use super::Subject;
+use crate::config::grant::Grant;
 use crate::plugin::{Alone, Fault, FormatItem, Message, Room, TextBody, Verdict, words};
 
 /// How often a file is looked at with `--watch`, and for how long it must rest.
@@ -28,6 +29,9 @@ pub struct RunArgs {
     /// In which room
     #[arg(long, value_name = "NAME", default_value = "lobby")]
     room: String,
+    /// A host that it may reach over HTTP, beside those of its settings; may be repeated
+    #[arg(long, value_name = "HOST[:PORT]")]
+    http: Vec<Grant>,
     /// Again whenever the file changes
     #[arg(long)]
     watch: bool,
@@ -60,7 +64,7 @@ fn state(path: &Path) -> Option<(u64, SystemTime)> {
 }
 
 fn once(args: &RunArgs) -> ExitCode {
-    let alone = match args.subject.load() {
+    let alone = match args.subject.load_to_ask(&args.http) {
         Ok(alone) => alone,
         Err(code) => return code,
     };
@@ -79,7 +83,7 @@ fn once(args: &RunArgs) -> ExitCode {
 /// What each role does, until one keeps the message back.
 fn lines(alone: &Alone, args: &RunArgs) -> Result<Vec<String>, Fault> {
     let manifest = &alone.facts().manifest;
-    let room = Arc::new(Room::new(&args.room, &args.sender, manifest));
+    let room = Arc::new(Room::new(&args.room, &args.sender, manifest).asking());
     let mut instance = alone.instance(&room)?;
     let mut lines = Vec::new();
     let mut say = |role: &str, words: String| lines.push(format!("{role:<10}  {words}"));

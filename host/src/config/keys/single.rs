@@ -58,6 +58,16 @@ pub const SINGLE: &[SingleKey] = &[
         put: |p, text| set(p.memory_bytes.get_or_insert_default(), text),
     },
     SingleKey {
+        name: "http",
+        help: "The hosts that it may reach over HTTP; without it, one that imports `wasi:http` does not load",
+        rule: Rule::Hosts,
+        put: |p, text| {
+            let hosts = text.split(',').filter(|host| !host.is_empty());
+            p.http = Some(hosts.map(|host| host.parse().ok()).collect::<Option<_>>()?);
+            Some(())
+        },
+    },
+    SingleKey {
         name: "enabled",
         help: "Whether it is loaded; without it true",
         rule: Rule::Switch,

@@ -9,6 +9,7 @@ use super::super::decisions::{Decision, Pinned};
 use super::super::orders::{Order, Status};
 use super::super::{Plugin, Reason, SeenQuarantine};
 use super::Keeper;
+use crate::config::PluginConfig;
 
 impl Keeper {
     /// Carries out an order, and answers how every plugin then does.
@@ -239,11 +240,22 @@ impl Keeper {
                 .map(|(_, role)| role.messages.get())
                 .sum(),
             failures: stats.failed(),
+            grants: in_force.map_or_else(Vec::new, |in_force| grants(&in_force.own)),
+            requests: [
+                stats.requests.asked.get(),
+                stats.requests.answered.get(),
+                stats.requests.refused.get(),
+            ],
             p50_us: micros(0.5),
             p99_us: micros(0.99),
             memory_bytes: stats.memory_bytes.load(Relaxed),
         }
     }
+}
+
+fn grants(own: &PluginConfig) -> Vec<String> {
+    let hosts = own.http.iter().flatten();
+    hosts.map(|host| format!("http: {host}")).collect()
 }
 
 /// Why, and for how long yet.

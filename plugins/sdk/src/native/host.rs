@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::http::{Error, Request, Response};
 use crate::log::Level;
 use crate::{Command, PersonId, RoomId};
 
@@ -46,6 +47,14 @@ pub trait Host {
 
     /// Every command of every loaded plugin, by name.
     fn commands(&mut self) -> Vec<Command>;
+
+    /// Answers a request to a service outside. A host that says nothing of it has none.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    fn http(&mut self, _request: Request) -> Result<Response, Error> {
+        Err(Error::Unreachable("there are no services here".into()))
+    }
 
     /// Takes a line of the plugin's log.
     fn log(&mut self, level: Level, text: &str);

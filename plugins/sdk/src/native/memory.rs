@@ -1,10 +1,11 @@
 //! A host in memory, for unit tests.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use super::Host;
+use crate::http::{Error, Request, Response};
 use crate::log::Level;
 use crate::{Command, PersonId, RoomId};
 
@@ -23,6 +24,10 @@ pub struct MemoryHost {
     pub commands: Vec<Command>,
     /// What the plugin logged.
     pub logged: Vec<(Level, String)>,
+    /// What services will answer, one after the other; then nobody is there any more.
+    pub answers: VecDeque<Result<Response, Error>>,
+    /// What the plugin asked of services.
+    pub asked: Vec<Request>,
     /// The time, in milliseconds since 1970-01-01 UTC.
     pub now_ms: u64,
     /// Where the random numbers begin.
@@ -91,6 +96,12 @@ impl Host for MemoryHost {
 
     fn commands(&mut self) -> Vec<Command> {
         self.commands.clone()
+    }
+
+    fn http(&mut self, request: Request) -> Result<Response, Error> {
+        self.asked.push(request);
+        let nobody = || Err(Error::Unreachable("no answer is left".into()));
+        self.answers.pop_front().unwrap_or_else(nobody)
     }
 
     fn log(&mut self, level: Level, text: &str) {

@@ -1,11 +1,16 @@
 //! The outside of a component: its imports.
 
+#[path = "requests.rs"]
+mod requests;
+
 use std::time::SystemTime;
 
 use crate::guest::imports::chat::plugin as wit;
 use crate::log::Level;
 use crate::state::millis;
 use crate::{Command, PersonId, RoomId};
+
+pub(crate) use requests::http;
 
 pub(crate) fn state_get(at: u32, key: &str) -> Option<Vec<u8>> {
     wit::state::get(at, key)

@@ -2,6 +2,7 @@
 //!
 //! Where none is, the answers are those of an empty host that refuses to remember.
 
+use crate::http::{Error, Request, Response};
 use crate::log::Level;
 use crate::native::{Host, installed};
 use crate::{Command, PersonId, RoomId};
@@ -43,6 +44,10 @@ pub(crate) fn commands() -> Vec<Command> {
 
 pub(crate) fn log(level: Level, text: &str) {
     installed(|host| host.log(level, text));
+}
+
+pub(crate) fn http(request: Request) -> Result<Response, Error> {
+    installed(|host| host.http(request)).unwrap_or_else(|| Err(Error::Unreachable(NOBODY.into())))
 }
 
 pub(crate) fn now_ms() -> u64 {
