@@ -2,10 +2,11 @@
 //!
 //! Writes of a call become visible to later calls when the call succeeds, and to the log with the message's outcome.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::Directory;
@@ -50,18 +51,52 @@ pub struct Scope {
 struct Inner {
     view: View,
     call: Vec<At>,
-    /// What this call has written, newest last.
-    written: Vec<Write>,
-    /// What earlier calls for this segment have written.
-    settled: BTreeMap<(String, RoomId, String), Value>,
-    /// The same, by message.
-    by_item: BTreeMap<usize, Vec<PluginState>>,
+    /// What plugins have written for this segment, in which room.
+    desks: HashMap<RoomId, Vec<Desk>, foldhash::fast::RandomState>,
+    /// How to undo what this call has written, newest last.
+    written: Vec<Undo>,
+    /// What calls for this segment have written, by message; the last of them may be this call's.
+    by_item: BTreeMap<usize, OfMessage>,
     /// What plugins brought along in this segment: it takes the place of what the view has.
     brought: BTreeMap<(String, RoomId), Brought>,
     /// The same, by message.
     migrated: BTreeMap<usize, Vec<PluginStateMigrated>>,
     /// In which layout each plugin writes, where it is not 0.
     layouts: BTreeMap<String, u32>,
+}
+
+/// What a plugin has written for this segment in one room, on top of what it remembers there.
+struct Desk {
+    plugin: String,
+    entries: HashMap<String, Value, foldhash::fast::RandomState>,
+    /// How much it remembers with them.
+    size: Size,
+}
+
+/// How much a plugin remembers in a room, or would with what it writes. Counts as the fold will, so that it does not
+/// matter where segments are cut.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    entries: u64,
+    bytes: u64,
+}
+
+/// What was written for a message.
+#[derive(Default)]
+struct OfMessage {
+    changes: Vec<PluginState>,
+    bytes: usize,
+}
+
+/// What was there before a write of this call.
+struct Undo {
+    item: usize,
+    plugin: String,
+    room: RoomId,
+    key: String,
+    /// None: this segment had written nothing there.
+    value: Option<Value>,
+    size: Size,
 }
 
 /// What a plugin remembers in a room after a migration that is not in the view yet.
@@ -71,14 +106,11 @@ struct Brought {
     layout: u32,
 }
 
-type Value = (Option<Vec<u8>>, u64);
-
-struct Write {
-    item: usize,
-    plugin: String,
-    room: RoomId,
-    key: String,
-    value: Value,
+/// What is written: none where it is removed, and when it expires; 0: never.
+#[derive(Debug, Clone)]
+struct Value {
+    value: Option<Bytes>,
+    expires_ms: u64,
 }
 
 impl Scope {
@@ -89,8 +121,8 @@ impl Scope {
             inner: Mutex::new(Inner {
                 view,
                 call: Vec::new(),
+                desks: HashMap::default(),
                 written: Vec::new(),
-                settled: BTreeMap::new(),
                 by_item: BTreeMap::new(),
                 brought: BTreeMap::new(),
                 migrated: BTreeMap::new(),
@@ -220,27 +252,16 @@ impl Scope {
     /// The call succeeded: what it wrote counts.
     pub fn keep(&self) {
         let mut inner = self.inner.lock();
-        for write in std::mem::take(&mut inner.written) {
-            let change = PluginState {
-                plugin: write.plugin.clone(),
-                room: write.room.0,
-                key: write.key.clone(),
-                value: write.value.0.clone().map(Into::into),
-                expires_ms: write.value.1,
-                layout: inner.layouts.get(&write.plugin).copied().unwrap_or(0),
-            };
-            inner.by_item.entry(write.item).or_default().push(change);
-            inner
-                .settled
-                .insert((write.plugin, write.room, write.key), write.value);
-        }
+        inner.written.clear();
         inner.call.clear();
     }
 
     /// The call failed: what it wrote never was.
     pub fn drop_call(&self) {
         let mut inner = self.inner.lock();
-        inner.written.clear();
+        while let Some(undo) = inner.written.pop() {
+            inner.undo(undo);
+        }
         inner.call.clear();
     }
 
@@ -248,7 +269,7 @@ impl Scope {
     pub fn take_changes(&self, item: usize) -> Vec<Change> {
         let mut inner = self.inner.lock();
         let migrated = inner.migrated.remove(&item).unwrap_or_default();
-        let written = inner.by_item.remove(&item).unwrap_or_default();
+        let written = inner.by_item.remove(&item).unwrap_or_default().changes;
         // What a plugin brings along is there before it writes.
         migrated
             .into_iter()
@@ -260,7 +281,7 @@ impl Scope {
     /// The segment is decided: its writes are in the view, or given up.
     pub fn end_segment(&self) {
         let mut inner = self.inner.lock();
-        inner.settled.clear();
+        inner.desks.clear();
         inner.by_item.clear();
         inner.brought.clear();
         inner.migrated.clear();
@@ -274,30 +295,36 @@ impl Inner {
         self.call.get(usize::try_from(at).ok()?).copied()
     }
 
-    fn read(&self, plugin: &str, at: At, key: &str) -> Option<Vec<u8>> {
-        let written = self
-            .written
-            .iter()
-            .rev()
-            .find(|w| w.room == at.room && w.key == key && w.plugin == plugin)
-            .map(|w| &w.value)
-            .or_else(|| {
-                self.settled
-                    .get(&(plugin.to_owned(), at.room, key.to_owned()))
-            });
-        let brought = self.brought.get(&(plugin.to_owned(), at.room));
-        let (value, expires_ms) = match (written, brought) {
-            (Some((value, expires_ms)), _) => (value.clone()?, *expires_ms),
-            (None, Some(brought)) => brought.entries.get(key)?.clone(),
-            (None, None) => {
-                // A store that fails here fails the whole attempt a moment later, when the outcome is anticipated.
-                let stored = self
-                    .view
-                    .read::<PluginStateValue>(&keys::plugin(at.room, plugin, key))
-                    .ok()??;
-                (stored.value.to_vec(), stored.expires_ms)
-            }
-        };
+    fn desk(&self, plugin: &str, room: RoomId) -> Option<&Desk> {
+        let desks = self.desks.get(&room)?;
+        desks.iter().find(|desk| desk.plugin == plugin)
+    }
+
+    fn brought(&self, plugin: &str, room: RoomId) -> Option<&Brought> {
+        if self.brought.is_empty() {
+            return None;
+        }
+        self.brought.get(&(plugin.to_owned(), room))
+    }
+
+    /// What lies under a key, also where it has just expired: the fold will count it until it takes it away.
+    ///
+    /// A store that fails here fails the whole attempt a moment later, when the outcome is anticipated.
+    fn found(&self, plugin: &str, room: RoomId, key: &str) -> Option<(Bytes, u64)> {
+        if let Some(written) = self.desk(plugin, room).and_then(|d| d.entries.get(key)) {
+            return Some((written.value.clone()?, written.expires_ms));
+        }
+        if let Some(brought) = self.brought(plugin, room) {
+            let (value, expires_ms) = brought.entries.get(key)?;
+            return Some((value.clone().into(), *expires_ms));
+        }
+        let key = keys::plugin(room, plugin, key);
+        let stored = self.view.read::<PluginStateValue>(&key).ok()??;
+        Some((stored.value, stored.expires_ms))
+    }
+
+    fn read(&self, plugin: &str, at: At, key: &str) -> Option<Bytes> {
+        let (value, expires_ms) = self.found(plugin, at.room, key)?;
         lasts(expires_ms, at).then_some(value)
     }
 
@@ -321,72 +348,133 @@ impl Inner {
                 "the value has {added} bytes; at most {VALUE_BYTES} are allowed"
             ));
         }
-        let of_message = self
-            .by_item
-            .get(&at.item)
-            .into_iter()
-            .flatten()
-            .map(|c| c.key.len() + c.value.as_ref().map_or(0, bytes::Bytes::len))
-            .sum::<usize>()
-            + self
-                .written
-                .iter()
-                .filter(|w| w.item == at.item)
-                .map(|w| w.key.len() + w.value.0.as_ref().map_or(0, Vec::len))
-                .sum::<usize>();
+        let of_message = self.by_item.get(&at.item).map_or(0, |of| of.bytes);
         if of_message + key.len() + added > MESSAGE_BYTES {
             return Err(format!(
                 "more than {MESSAGE_BYTES} bytes would be written for one message"
             ));
         }
+        let before = self.size(plugin, at.room)?;
+        let old = self.found(plugin, at.room, key);
+        let size = before.with(key, old.as_ref().map(|(old, _)| old), value.as_deref());
         if value.is_some() {
-            self.has_room(plugin, at, key, added)?;
+            size.check(before)?;
         }
         let expires_ms = ttl.map_or(0, |ttl| {
             let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
             at.time_ms.saturating_add(ttl).max(1)
         });
-        self.written.push(Write {
-            item: at.item,
+        let value = Value {
+            value: value.map(Bytes::from),
+            expires_ms,
+        };
+        self.by_item.entry(at.item).or_default().add(PluginState {
             plugin: plugin.to_owned(),
-            room: at.room,
+            room: at.room.0,
             key: key.to_owned(),
-            value: (value, expires_ms),
+            value: value.value.clone(),
+            expires_ms,
+            layout: self.layouts.get(plugin).copied().unwrap_or(0),
         });
+        let desks = self.desks.entry(at.room).or_default();
+        let place = desks.iter().position(|desk| desk.plugin == plugin);
+        let place = place.unwrap_or_else(|| {
+            desks.push(Desk {
+                plugin: plugin.to_owned(),
+                entries: HashMap::default(),
+                size: before,
+            });
+            desks.len() - 1
+        });
+        if let Some(desk) = desks.get_mut(place) {
+            let old = desk.entries.insert(key.to_owned(), value);
+            desk.size = size;
+            self.written.push(Undo {
+                item: at.item,
+                plugin: plugin.to_owned(),
+                room: at.room,
+                key: key.to_owned(),
+                value: old,
+                size: before,
+            });
+        }
         Ok(())
     }
 
-    /// Whether an entry more would break the plugin's bounds in this room. What replaces an entry is counted as one
-    /// more until it is folded: the bounds are a little early within a segment, and never late.
-    fn has_room(&self, plugin: &str, at: At, key: &str, added: usize) -> Result<(), String> {
-        let failed = |error: StoreError| error.to_string();
-        let account = remembered::account(&self.view, at.room, plugin).map_err(failed)?;
-        let (count, bytes) = match self.brought.get(&(plugin.to_owned(), at.room)) {
-            Some(brought) => (brought.entries.len() as u64, brought.bytes),
-            None => (account.entries, account.bytes),
-        };
-        let settled = self
-            .settled
-            .iter()
-            .filter(|((p, room, _), (value, _))| p == plugin && *room == at.room && value.is_some())
-            .map(|((_, _, key), (value, _))| key.len() + value.as_ref().map_or(0, Vec::len));
-        let written = self
-            .written
-            .iter()
-            .filter(|w| w.plugin == plugin && w.room == at.room)
-            .map(|w| w.key.len() + w.value.0.as_ref().map_or(0, Vec::len));
-        let (mut new_count, mut new_bytes) = (count, bytes);
-        for size in settled.chain(written) {
-            new_count += 1;
-            new_bytes += size as u64;
+    fn undo(&mut self, undo: Undo) {
+        if let Some(of) = self.by_item.get_mut(&undo.item) {
+            of.drop_last();
         }
-        let is_new = self.read(plugin, at, key).is_none();
-        if is_new && new_count >= ENTRIES {
+        let desks = self.desks.get_mut(&undo.room).into_iter().flatten();
+        for desk in desks.filter(|desk| desk.plugin == undo.plugin) {
+            match &undo.value {
+                Some(value) => desk.entries.insert(undo.key.clone(), value.clone()),
+                None => desk.entries.remove(&undo.key),
+            };
+            desk.size = undo.size;
+        }
+    }
+
+    /// How much a plugin remembers in a room, with what it has written for this segment.
+    fn size(&self, plugin: &str, room: RoomId) -> Result<Size, String> {
+        if let Some(desk) = self.desk(plugin, room) {
+            return Ok(desk.size);
+        }
+        if let Some(brought) = self.brought(plugin, room) {
+            return Ok(Size {
+                entries: brought.entries.len() as u64,
+                bytes: brought.bytes,
+            });
+        }
+        let account = remembered::account(&self.view, room, plugin);
+        let account = account.map_err(|error| error.to_string())?;
+        Ok(Size {
+            entries: account.entries,
+            bytes: account.bytes,
+        })
+    }
+}
+
+impl OfMessage {
+    fn add(&mut self, change: PluginState) {
+        self.bytes += size_of(&change);
+        self.changes.push(change);
+    }
+
+    fn drop_last(&mut self) {
+        if let Some(change) = self.changes.pop() {
+            self.bytes -= size_of(&change);
+        }
+    }
+}
+
+fn size_of(change: &PluginState) -> usize {
+    change.key.len() + change.value.as_ref().map_or(0, Bytes::len)
+}
+
+impl Size {
+    /// With this under `key` instead of what was there.
+    fn with(self, key: &str, old: Option<&Bytes>, new: Option<&[u8]>) -> Self {
+        let bytes = |value: usize| (key.len() + value) as u64;
+        Self {
+            entries: self.entries.saturating_sub(old.is_some().into()) + u64::from(new.is_some()),
+            bytes: self
+                .bytes
+                .saturating_sub(old.map_or(0, |old| bytes(old.len())))
+                + new.map_or(0, |new| bytes(new.len())),
+        }
+    }
+
+    /// Whether a plugin may remember so much. What does not make it more is never too much.
+    fn check(self, before: Self) -> Result<(), String> {
+        if self.entries > ENTRIES && self.entries > before.entries {
+            let entries = before.entries;
             return Err(format!(
-                "the plugin keeps {count} entries in this room; at most {ENTRIES} are allowed"
+                "the plugin keeps {entries} entries in this room; at most {ENTRIES} are allowed"
             ));
         }
-        if new_bytes + (key.len() + added) as u64 > BYTES {
+        if self.bytes > BYTES && self.bytes > before.bytes {
+            let bytes = before.bytes;
             return Err(format!(
                 "the plugin keeps {bytes} bytes in this room; at most {BYTES} are allowed"
             ));
@@ -398,7 +486,7 @@ impl Inner {
 impl Calls for Scope {
     fn state_get(&self, plugin: &str, at: u32, key: &str) -> Option<Vec<u8>> {
         let inner = self.inner.lock();
-        inner.read(plugin, inner.at(at)?, key)
+        Some(inner.read(plugin, inner.at(at)?, key)?.to_vec())
     }
 
     fn state_put(
@@ -426,7 +514,7 @@ impl Calls for Scope {
         let at = inner.at(at).ok_or_else(|| no_message(at))?;
         let old = match inner.read(plugin, at, key) {
             Some(bytes) => i64::from_le_bytes(
-                bytes
+                bytes[..]
                     .try_into()
                     .map_err(|_| format!("the entry `{key}` is not a counter"))?,
             ),
