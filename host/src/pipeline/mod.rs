@@ -11,6 +11,7 @@ mod checkpoints;
 mod command;
 mod conclude;
 mod dead_letter;
+mod desks;
 mod due;
 mod effects;
 mod executor;

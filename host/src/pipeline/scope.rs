@@ -2,7 +2,7 @@
 //!
 //! Writes of a call become visible to later calls when the call succeeds, and to the log with the message's outcome.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,23 +10,16 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::Directory;
+use super::desks::{Desks, Entry, Size, Write};
 use super::reached::Shown;
-use crate::plugin::{
-    Calls, CauseId, KEY_BYTES, MEMORY_BYTES as BYTES, MEMORY_ENTRIES as ENTRIES, Remembered,
-    VALUE_BYTES,
-};
+use crate::plugin::{Calls, CauseId, KEY_BYTES, Remembered, VALUE_BYTES};
 use crate::proto::log::v1::change::Change;
-use crate::proto::log::v1::{
-    PluginEntry, PluginState, PluginStateMigrated, PluginStateValue, RoomState,
-};
+use crate::proto::log::v1::{PluginEntry, PluginStateMigrated, PluginStateValue, RoomState};
 use crate::state::ids::{PersonId, RoomId};
 use crate::state::keys;
 use crate::state::remembered;
 use crate::state::store::StoreError;
 use crate::state::view::View;
-
-/// Bytes that may be written for one message, so that its outcome stays a small record.
-const MESSAGE_BYTES: usize = 256 * 1024;
 
 /// Where message `at` of a call is, and when.
 #[derive(Debug, Clone, Copy)]
@@ -51,52 +44,13 @@ pub struct Scope {
 struct Inner {
     view: View,
     call: Vec<At>,
-    /// What plugins have written for this segment, in which room.
-    desks: HashMap<RoomId, Vec<Desk>, foldhash::fast::RandomState>,
-    /// How to undo what this call has written, newest last.
-    written: Vec<Undo>,
-    /// What calls for this segment have written, by message; the last of them may be this call's.
-    by_item: BTreeMap<usize, OfMessage>,
+    desks: Desks,
     /// What plugins brought along in this segment: it takes the place of what the view has.
-    brought: BTreeMap<(String, RoomId), Brought>,
+    brought: AllBrought,
     /// The same, by message.
     migrated: BTreeMap<usize, Vec<PluginStateMigrated>>,
     /// In which layout each plugin writes, where it is not 0.
     layouts: BTreeMap<String, u32>,
-}
-
-/// What a plugin has written for this segment in one room, on top of what it remembers there.
-struct Desk {
-    plugin: String,
-    entries: HashMap<String, Value, foldhash::fast::RandomState>,
-    /// How much it remembers with them.
-    size: Size,
-}
-
-/// How much a plugin remembers in a room, or would with what it writes. Counts as the fold will, so that it does not
-/// matter where segments are cut.
-#[derive(Debug, Clone, Copy, Default)]
-struct Size {
-    entries: u64,
-    bytes: u64,
-}
-
-/// What was written for a message.
-#[derive(Default)]
-struct OfMessage {
-    changes: Vec<PluginState>,
-    bytes: usize,
-}
-
-/// What was there before a write of this call.
-struct Undo {
-    item: usize,
-    plugin: String,
-    room: RoomId,
-    key: String,
-    /// None: this segment had written nothing there.
-    value: Option<Value>,
-    size: Size,
 }
 
 /// What a plugin remembers in a room after a migration that is not in the view yet.
@@ -104,13 +58,6 @@ struct Brought {
     entries: BTreeMap<String, (Vec<u8>, u64)>,
     bytes: u64,
     layout: u32,
-}
-
-/// What is written: none where it is removed, and when it expires; 0: never.
-#[derive(Debug, Clone)]
-struct Value {
-    value: Option<Bytes>,
-    expires_ms: u64,
 }
 
 impl Scope {
@@ -121,9 +68,7 @@ impl Scope {
             inner: Mutex::new(Inner {
                 view,
                 call: Vec::new(),
-                desks: HashMap::default(),
-                written: Vec::new(),
-                by_item: BTreeMap::new(),
+                desks: Desks::default(),
                 brought: BTreeMap::new(),
                 migrated: BTreeMap::new(),
                 layouts: BTreeMap::new(),
@@ -231,6 +176,7 @@ impl Scope {
             bytes,
             layout,
         };
+        inner.desks.forget(plugin, at.room);
         inner.brought.insert((plugin.to_owned(), at.room), brought);
         Ok(())
     }
@@ -246,22 +192,20 @@ impl Scope {
     pub fn begin(&self, call: Vec<At>) {
         let mut inner = self.inner.lock();
         inner.call = call;
-        inner.written.clear();
+        inner.desks.keep();
     }
 
     /// The call succeeded: what it wrote counts.
     pub fn keep(&self) {
         let mut inner = self.inner.lock();
-        inner.written.clear();
+        inner.desks.keep();
         inner.call.clear();
     }
 
     /// The call failed: what it wrote never was.
     pub fn drop_call(&self) {
         let mut inner = self.inner.lock();
-        while let Some(undo) = inner.written.pop() {
-            inner.undo(undo);
-        }
+        inner.desks.take_back();
         inner.call.clear();
     }
 
@@ -269,7 +213,7 @@ impl Scope {
     pub fn take_changes(&self, item: usize) -> Vec<Change> {
         let mut inner = self.inner.lock();
         let migrated = inner.migrated.remove(&item).unwrap_or_default();
-        let written = inner.by_item.remove(&item).unwrap_or_default().changes;
+        let written = inner.desks.take(item);
         // What a plugin brings along is there before it writes.
         migrated
             .into_iter()
@@ -282,11 +226,9 @@ impl Scope {
     pub fn end_segment(&self) {
         let mut inner = self.inner.lock();
         inner.desks.clear();
-        inner.by_item.clear();
         inner.brought.clear();
         inner.migrated.clear();
         inner.call.clear();
-        inner.written.clear();
     }
 }
 
@@ -295,37 +237,11 @@ impl Inner {
         self.call.get(usize::try_from(at).ok()?).copied()
     }
 
-    fn desk(&self, plugin: &str, room: RoomId) -> Option<&Desk> {
-        let desks = self.desks.get(&room)?;
-        desks.iter().find(|desk| desk.plugin == plugin)
-    }
-
-    fn brought(&self, plugin: &str, room: RoomId) -> Option<&Brought> {
-        if self.brought.is_empty() {
-            return None;
-        }
-        self.brought.get(&(plugin.to_owned(), room))
-    }
-
-    /// What lies under a key, also where it has just expired: the fold will count it until it takes it away.
-    ///
-    /// A store that fails here fails the whole attempt a moment later, when the outcome is anticipated.
-    fn found(&self, plugin: &str, room: RoomId, key: &str) -> Option<(Bytes, u64)> {
-        if let Some(written) = self.desk(plugin, room).and_then(|d| d.entries.get(key)) {
-            return Some((written.value.clone()?, written.expires_ms));
-        }
-        if let Some(brought) = self.brought(plugin, room) {
-            let (value, expires_ms) = brought.entries.get(key)?;
-            return Some((value.clone().into(), *expires_ms));
-        }
-        let key = keys::plugin(room, plugin, key);
-        let stored = self.view.read::<PluginStateValue>(&key).ok()??;
-        Some((stored.value, stored.expires_ms))
-    }
-
-    fn read(&self, plugin: &str, at: At, key: &str) -> Option<Bytes> {
-        let (value, expires_ms) = self.found(plugin, at.room, key)?;
-        lasts(expires_ms, at).then_some(value)
+    fn read(&mut self, plugin: &str, at: At, key: &str) -> Option<Bytes> {
+        let (view, brought) = (&self.view, &self.brought);
+        let below = || remembered_below(view, brought, plugin, at.room, key);
+        let entry = self.desks.find(plugin, at.room, key, below);
+        entry.value.filter(|_| lasts(entry.expires_ms, at))
     }
 
     fn write(
@@ -342,151 +258,92 @@ impl Inner {
                 key.len()
             ));
         }
-        let added = value.as_ref().map_or(0, Vec::len);
-        if added > VALUE_BYTES {
+        let bytes = value.as_ref().map_or(0, Vec::len);
+        if bytes > VALUE_BYTES {
             return Err(format!(
-                "the value has {added} bytes; at most {VALUE_BYTES} are allowed"
+                "the value has {bytes} bytes; at most {VALUE_BYTES} are allowed"
             ));
-        }
-        let of_message = self.by_item.get(&at.item).map_or(0, |of| of.bytes);
-        if of_message + key.len() + added > MESSAGE_BYTES {
-            return Err(format!(
-                "more than {MESSAGE_BYTES} bytes would be written for one message"
-            ));
-        }
-        let before = self.size(plugin, at.room)?;
-        let old = self.found(plugin, at.room, key);
-        let size = before.with(key, old.as_ref().map(|(old, _)| old), value.as_deref());
-        if value.is_some() {
-            size.check(before)?;
         }
         let expires_ms = ttl.map_or(0, |ttl| {
             let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
             at.time_ms.saturating_add(ttl).max(1)
         });
-        let value = Value {
-            value: value.map(Bytes::from),
-            expires_ms,
-        };
-        self.by_item.entry(at.item).or_default().add(PluginState {
-            plugin: plugin.to_owned(),
-            room: at.room.0,
-            key: key.to_owned(),
-            value: value.value.clone(),
-            expires_ms,
+        let write = Write {
+            item: at.item,
+            room: at.room,
+            plugin,
+            key,
+            entry: Entry {
+                value: value.map(Bytes::from),
+                expires_ms,
+            },
             layout: self.layouts.get(plugin).copied().unwrap_or(0),
+        };
+        let (view, brought) = (&self.view, &self.brought);
+        let below = || remembered_below(view, brought, plugin, at.room, key);
+        let size = || size_below(view, brought, plugin, at.room);
+        self.desks.write(write, below, size)
+    }
+}
+
+type AllBrought = BTreeMap<(String, RoomId), Brought>;
+
+fn brought_to<'a>(all: &'a AllBrought, plugin: &str, room: RoomId) -> Option<&'a Brought> {
+    if all.is_empty() {
+        return None;
+    }
+    all.get(&(plugin.to_owned(), room))
+}
+
+/// What a plugin remembers under a key, without what it has written for this segment. A store that fails here fails the
+/// whole attempt a moment later, when the outcome is anticipated.
+fn remembered_below(
+    view: &View,
+    brought: &AllBrought,
+    plugin: &str,
+    room: RoomId,
+    key: &str,
+) -> Entry {
+    if let Some(brought) = brought_to(brought, plugin, room) {
+        let entry = brought.entries.get(key).cloned();
+        return entry.map_or_else(Entry::default, |(value, expires_ms)| Entry {
+            value: Some(value.into()),
+            expires_ms,
         });
-        let desks = self.desks.entry(at.room).or_default();
-        let place = desks.iter().position(|desk| desk.plugin == plugin);
-        let place = place.unwrap_or_else(|| {
-            desks.push(Desk {
-                plugin: plugin.to_owned(),
-                entries: HashMap::default(),
-                size: before,
-            });
-            desks.len() - 1
+    }
+    let stored = view.read::<PluginStateValue>(&keys::plugin(room, plugin, key));
+    let stored = stored.ok().flatten();
+    stored.map_or_else(Entry::default, |stored| Entry {
+        value: Some(stored.value),
+        expires_ms: stored.expires_ms,
+    })
+}
+
+/// How much a plugin remembers in a room, alike.
+fn size_below(
+    view: &View,
+    brought: &AllBrought,
+    plugin: &str,
+    room: RoomId,
+) -> Result<Size, String> {
+    if let Some(brought) = brought_to(brought, plugin, room) {
+        return Ok(Size {
+            entries: brought.entries.len() as u64,
+            bytes: brought.bytes,
         });
-        if let Some(desk) = desks.get_mut(place) {
-            let old = desk.entries.insert(key.to_owned(), value);
-            desk.size = size;
-            self.written.push(Undo {
-                item: at.item,
-                plugin: plugin.to_owned(),
-                room: at.room,
-                key: key.to_owned(),
-                value: old,
-                size: before,
-            });
-        }
-        Ok(())
     }
-
-    fn undo(&mut self, undo: Undo) {
-        if let Some(of) = self.by_item.get_mut(&undo.item) {
-            of.drop_last();
-        }
-        let desks = self.desks.get_mut(&undo.room).into_iter().flatten();
-        for desk in desks.filter(|desk| desk.plugin == undo.plugin) {
-            match &undo.value {
-                Some(value) => desk.entries.insert(undo.key.clone(), value.clone()),
-                None => desk.entries.remove(&undo.key),
-            };
-            desk.size = undo.size;
-        }
-    }
-
-    /// How much a plugin remembers in a room, with what it has written for this segment.
-    fn size(&self, plugin: &str, room: RoomId) -> Result<Size, String> {
-        if let Some(desk) = self.desk(plugin, room) {
-            return Ok(desk.size);
-        }
-        if let Some(brought) = self.brought(plugin, room) {
-            return Ok(Size {
-                entries: brought.entries.len() as u64,
-                bytes: brought.bytes,
-            });
-        }
-        let account = remembered::account(&self.view, room, plugin);
-        let account = account.map_err(|error| error.to_string())?;
-        Ok(Size {
-            entries: account.entries,
-            bytes: account.bytes,
-        })
-    }
-}
-
-impl OfMessage {
-    fn add(&mut self, change: PluginState) {
-        self.bytes += size_of(&change);
-        self.changes.push(change);
-    }
-
-    fn drop_last(&mut self) {
-        if let Some(change) = self.changes.pop() {
-            self.bytes -= size_of(&change);
-        }
-    }
-}
-
-fn size_of(change: &PluginState) -> usize {
-    change.key.len() + change.value.as_ref().map_or(0, Bytes::len)
-}
-
-impl Size {
-    /// With this under `key` instead of what was there.
-    fn with(self, key: &str, old: Option<&Bytes>, new: Option<&[u8]>) -> Self {
-        let bytes = |value: usize| (key.len() + value) as u64;
-        Self {
-            entries: self.entries.saturating_sub(old.is_some().into()) + u64::from(new.is_some()),
-            bytes: self
-                .bytes
-                .saturating_sub(old.map_or(0, |old| bytes(old.len())))
-                + new.map_or(0, |new| bytes(new.len())),
-        }
-    }
-
-    /// Whether a plugin may remember so much. What does not make it more is never too much.
-    fn check(self, before: Self) -> Result<(), String> {
-        if self.entries > ENTRIES && self.entries > before.entries {
-            let entries = before.entries;
-            return Err(format!(
-                "the plugin keeps {entries} entries in this room; at most {ENTRIES} are allowed"
-            ));
-        }
-        if self.bytes > BYTES && self.bytes > before.bytes {
-            let bytes = before.bytes;
-            return Err(format!(
-                "the plugin keeps {bytes} bytes in this room; at most {BYTES} are allowed"
-            ));
-        }
-        Ok(())
-    }
+    let account = remembered::account(view, room, plugin).map_err(|error| error.to_string())?;
+    Ok(Size {
+        entries: account.entries,
+        bytes: account.bytes,
+    })
 }
 
 impl Calls for Scope {
     fn state_get(&self, plugin: &str, at: u32, key: &str) -> Option<Vec<u8>> {
-        let inner = self.inner.lock();
-        Some(inner.read(plugin, inner.at(at)?, key)?.to_vec())
+        let mut inner = self.inner.lock();
+        let place = inner.at(at)?;
+        Some(inner.read(plugin, place, key)?.to_vec())
     }
 
     fn state_put(

@@ -12,12 +12,12 @@ mod text;
 
 use std::time::Duration;
 
-use chat_plugin::{Manifest, Message, Moderation, Plugin, State, Value, Verdict, log};
+use chat_plugin::{Manifest, Message, Moderation, Packed, Plugin, State, Verdict, log};
 
 use sender::Sender;
 use settings::{Rules, Settings};
 
-const SENDER: Value<Sender> = Value::new("sender");
+const SENDER: Packed = Packed::new("sender");
 
 struct Flood {
     rules: Rules,
@@ -42,14 +42,17 @@ impl Moderation for Flood {
     fn moderate(&mut self, message: &Message, state: State) -> Verdict {
         let place = SENDER.of(message.sender);
         // What another version wrote is taken for nothing: a sender is then new.
-        let mut sender = place.get(state).ok().flatten().unwrap_or_default();
+        let packed = place.get(state);
+        let mut sender = packed
+            .and_then(|packed| Sender::unpack(&packed))
+            .unwrap_or_default();
         let now_ms = message.time_ms;
         if let Some(reason) = sender.muted(now_ms, &self.rules) {
             return Verdict::Withhold(reason);
         }
         let stopped = sender.sends(now_ms, text::mark(&message.text), &self.rules);
         let lasting = Duration::from_millis(sender.matters_for_ms(now_ms, &self.rules));
-        if let Err(error) = place.lasting(lasting).put(state, &sender) {
+        if let Err(error) = place.lasting(lasting).put(state, &sender.pack()) {
             // The room has more senders than the host keeps entries for. They are not to suffer for it.
             log::warn(error.to_string());
         }

@@ -1,38 +1,73 @@
 //! What is known of one sender: how fast, what again, muted until when.
 
-use serde::{Deserialize, Serialize};
-
 use crate::settings::Rules;
+
+/// How a sender is packed: the first byte.
+const VERSION: u8 = 1;
+/// Bytes of a packed sender before its texts, and of each text.
+const HEAD: usize = 22;
+const TEXT: usize = 16;
 
 /// So many texts are remembered; who varies more than that is stopped by the rate.
 const TEXTS: usize = 4;
 
-/// Kept as a list without names, because it is read and written for every message.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Kept packed, because it is read and written for every message.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Sender(Pace, Vec<Said>, Mute);
 
 /// When, at the rate that is allowed, all that was sent would have been sent.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Pace(u64);
 
 /// A text's mark, how often it came, and since when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Said(u32, u32, u64);
 
 /// Until when, how many there were, and why the last one.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Mute(u64, u32, Cause);
 
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Cause {
     #[default]
-    #[serde(rename = "f")]
     Fast,
-    #[serde(rename = "s")]
     Same,
 }
 
 impl Sender {
+    /// One byte for the encoding's version, then the numbers in their order, little-endian, with the texts at the end.
+    pub(crate) fn pack(&self) -> Vec<u8> {
+        let Sender(Pace(at_ms), said, Mute(until_ms, times, cause)) = self;
+        let mut packed = Vec::with_capacity(HEAD + said.len() * TEXT);
+        packed.push(VERSION);
+        packed.extend_from_slice(&at_ms.to_le_bytes());
+        packed.extend_from_slice(&until_ms.to_le_bytes());
+        packed.extend_from_slice(&times.to_le_bytes());
+        packed.push(u8::from(*cause == Cause::Same));
+        for Said(mark, times, since_ms) in said {
+            packed.extend_from_slice(&mark.to_le_bytes());
+            packed.extend_from_slice(&times.to_le_bytes());
+            packed.extend_from_slice(&since_ms.to_le_bytes());
+        }
+        packed
+    }
+
+    /// None where another version packed it.
+    pub(crate) fn unpack(packed: &[u8]) -> Option<Self> {
+        let (head, texts) = packed.split_at_checked(HEAD)?;
+        let cause = match (head.first()?, head.last()?) {
+            (&VERSION, 0) => Cause::Fast,
+            (&VERSION, 1) => Cause::Same,
+            _ => return None,
+        };
+        let mute = Mute(long(head, 9)?, short(head, 17)?, cause);
+        let said = texts
+            .chunks(TEXT)
+            .map(|text| Some(Said(short(text, 0)?, short(text, 4)?, long(text, 8)?)))
+            .collect::<Option<Vec<Said>>>()?;
+        (said.len() <= TEXTS).then_some(Sender(Pace(long(head, 1)?), said, mute))
+    }
+
     /// Why and for how long the sender is muted, if so.
     pub(crate) fn muted(&self, now_ms: u64, rules: &Rules) -> Option<String> {
         let Mute(until_ms, _, cause) = self.2;
@@ -129,6 +164,14 @@ impl Pace {
     }
 }
 
+fn long(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn short(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
 /// A time as people say it, rounded up.
 fn shown(millis: u64) -> String {
     let seconds = millis.div_ceil(1_000);
@@ -142,6 +185,25 @@ fn shown(millis: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sender_is_unpacked_as_it_was_packed_and_nothing_else_is() {
+        let said = vec![Said(1, 2, 3), Said(u32::MAX, 5, u64::MAX)];
+        let sender = Sender(Pace(7), said, Mute(1_767_225_601_000, 5, Cause::Same));
+        assert_eq!(Sender::unpack(&sender.pack()), Some(sender.clone()));
+        let packed = Sender::default().pack();
+        assert_eq!(Sender::unpack(&packed), Some(Sender::default()));
+        let longer = [sender.pack(), vec![0; 3 * TEXT]].concat();
+        for other in [
+            &b"[0,[],[0,0,\"f\"]]"[..],
+            b"",
+            &packed[1..],
+            &longer,
+            &longer[..30],
+        ] {
+            assert_eq!(Sender::unpack(other), None, "{other:?}");
+        }
+    }
 
     #[test]
     fn times_are_rounded_up() {

@@ -7,14 +7,20 @@ pub(crate) fn mark(text: &str) -> u32 {
     const PRIME: u32 = 0x0100_0193;
     let mut before = None;
     let mut mark = BASIS;
-    let letters = text.chars().filter(|letter| !letter.is_whitespace());
-    for letter in letters.flat_map(char::to_lowercase) {
-        if before == Some(letter) {
-            continue;
+    let mut add = |letter: char| {
+        if before != Some(letter) {
+            before = Some(letter);
+            for byte in u32::from(letter).to_le_bytes() {
+                mark = (mark ^ u32::from(byte)).wrapping_mul(PRIME);
+            }
         }
-        before = Some(letter);
-        for byte in u32::from(letter).to_le_bytes() {
-            mark = (mark ^ u32::from(byte)).wrapping_mul(PRIME);
+    };
+    for letter in text.chars().filter(|letter| !letter.is_whitespace()) {
+        // The tables of all scripts would take longer than all else here.
+        if letter.is_ascii() {
+            add(letter.to_ascii_lowercase());
+        } else {
+            letter.to_lowercase().for_each(&mut add);
         }
     }
     mark

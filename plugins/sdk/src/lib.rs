@@ -60,7 +60,7 @@ mod tests;
 mod verdict;
 
 pub use effect::{Effect, Timer};
-pub use keyed::{Counter, Set, Value};
+pub use keyed::{Counter, Packed, Set, Value};
 pub use manifest::{Command, Manifest};
 pub use memory::{Memory, Remembered};
 pub use message::{Message, PersonId, RoomId, Sequence};

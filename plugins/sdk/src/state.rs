@@ -120,7 +120,20 @@ impl State {
         ttl: Option<Duration>,
     ) -> Result<(), StateError> {
         let bytes = serde_json::to_vec(value).map_err(|error| shape(key, &error.to_string()))?;
-        outside::state_put(self.at, key, Some(&bytes), ttl.map(millis))
+        self.write_bytes(key, &bytes, ttl)
+    }
+
+    pub(crate) fn bytes(self, key: &str) -> Option<Vec<u8>> {
+        outside::state_get(self.at, key)
+    }
+
+    pub(crate) fn write_bytes(
+        self,
+        key: &str,
+        bytes: &[u8],
+        ttl: Option<Duration>,
+    ) -> Result<(), StateError> {
+        outside::state_put(self.at, key, Some(bytes), ttl.map(millis))
             .map_err(|reason| refused(key, reason))
     }
 }
