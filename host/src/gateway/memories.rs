@@ -25,6 +25,9 @@ impl Gateway {
     /// Where it remembers nothing there, or the store fails; the text is for the operator, here and below.
     pub fn memories(&self, plugin: &str, room: Option<&str>) -> Result<Vec<Memory>, String> {
         let all = self.rooms.memories().map_err(|error| error.to_string())?;
+        let parsed = room.map(RoomName::parse).transpose();
+        let parsed = parsed.map_err(|error| error.to_string())?;
+        let room = parsed.as_ref().map(RoomName::as_str);
         let named = |memory: &Memory| room.is_none_or(|room| memory.room == room);
         let mut found: Vec<Memory> = all
             .iter()
@@ -71,16 +74,17 @@ impl Gateway {
     /// # Errors
     /// As [`Gateway::memories`], or where the log takes nothing now. In some partitions it may then be done.
     pub async fn forget_memories(&self, plugin: &str, room: Option<&str>) -> Result<(), String> {
-        let partitions: Vec<Partition> = match room {
-            Some(room) => {
-                vec![Partition::that_made(self.room_named(room)?.room)]
-            }
+        // By the name that it has, however it was typed.
+        let room = room.map(|room| self.room_named(room)).transpose()?;
+        let partitions: Vec<Partition> = match &room {
+            Some(room) => vec![Partition::that_made(room.room)],
             None => (0..self.rooms.partitions()).map(Partition).collect(),
         };
+        let room = room.map_or_else(String::new, |room| room.name);
         for partition in partitions {
             let request = Request::DeletePluginState(DeletePluginState {
                 plugin: plugin.to_owned(),
-                room: room.unwrap_or_default().to_owned(),
+                room: room.clone(),
             });
             let asked = self
                 .entrance
@@ -95,7 +99,7 @@ impl Gateway {
     ///
     /// # Errors
     /// See [`NotTaken`].
-    pub async fn import_memory(&self, piece: ImportPluginState) -> Result<(), NotTaken> {
+    pub async fn import_memory(&self, mut piece: ImportPluginState) -> Result<(), NotTaken> {
         if !crate::plugin::is_name(&piece.plugin) {
             return Err(NotTaken::Refused(format!(
                 "`{}` can't be a plugin's name: it is 1 to 64 lower-case letters, digits, `-` and `_`",
@@ -103,6 +107,7 @@ impl Gateway {
             )));
         }
         let state = self.room_named(&piece.room).map_err(NotTaken::Refused)?;
+        piece.room.clone_from(&state.name);
         // No client can use an id with a space.
         let id = piece.import.iter().map(|byte| format!("{byte:02x}"));
         let client_id = format!(

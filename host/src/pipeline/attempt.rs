@@ -137,13 +137,14 @@ impl Attempt {
                             used = Used::default();
                             continue;
                         }
+                        let ends = is_command || self.chain.judges_twice(item.room);
                         slots.push(Slot {
                             cause,
                             time_ms,
                             draft: None,
                             item: Some(*item),
                         });
-                        if is_command || slots.len() >= self.config.batch {
+                        if ends || slots.len() >= self.config.batch {
                             self.flush(&mut slots, &mut decisions)?;
                             used = Used::default();
                         }

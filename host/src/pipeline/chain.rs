@@ -94,6 +94,11 @@ impl Chain {
         self.reaches.in_room(&self.links, &self.scope, room)
     }
 
+    /// Whether a message in this room is to end its segment.
+    pub fn judges_twice(&mut self, room: RoomId) -> bool {
+        self.in_room(room).judges_twice
+    }
+
     /// Whether any command is there in a room.
     pub fn has_commands(&mut self, room: RoomId) -> bool {
         !self.in_room(room).commands.is_empty()

@@ -112,8 +112,8 @@ impl Attempt {
         Ok(outcome)
     }
 
-    /// What stands for an outcome that would be too large: nothing happens but that its failure is on record. What was
-    /// brought along stays so, for what was decided after it was decided on it.
+    /// What stands for an outcome that would be too large: nothing happens but that its failure is on record. What plugins
+    /// brought along and wrote stays so, for what was decided after it was decided on it.
     fn too_large(
         &self,
         outcome: log::Outcome,
@@ -125,10 +125,13 @@ impl Attempt {
             Verdict::Withheld,
             "what the plugins made of it is too large",
         );
-        let (kept, _) = migrations(&outcome.changes);
-        draft
-            .planned
-            .extend(kept.into_iter().cloned().map(Planned::Plain));
+        let (migrated, _) = migrations(&outcome.changes);
+        let wrote =
+            |change: &&log::Change| matches!(change.change, Some(change::Change::PluginState(_)));
+        let kept = migrated
+            .into_iter()
+            .chain(outcome.changes.iter().filter(wrote));
+        draft.planned.extend(kept.cloned().map(Planned::Plain));
         draft.plugin.clone_from(&outcome.plugin);
         draft.failures.push(Failure {
             plugin: outcome.plugin,

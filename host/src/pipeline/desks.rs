@@ -1,6 +1,7 @@
 //! What plugins have read and written for the segment that is being decided, on top of what they remember.
 //!
-//! Counts as the fold will, so that it does not matter where segments are cut. A call that fails is taken back, write by
+//! Counts as the fold will, so that it does not matter where segments are cut; but for what expires within a segment,
+//! which counts until it is folded. A call that fails is taken back, write by
 //! write. Knows entries and bounds; does not know where what is remembered lies.
 
 use std::collections::{BTreeMap, HashMap};
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
+use prost::Message;
 
 use crate::plugin::{MEMORY_BYTES, MEMORY_ENTRIES};
 use crate::proto::log::v1::PluginState;
@@ -121,10 +123,17 @@ impl Desks {
         below: impl FnOnce() -> Entry,
         size: impl FnOnce() -> Result<Size, String>,
     ) -> Result<(), String> {
+        let change = PluginState {
+            plugin: write.plugin.to_owned(),
+            room: write.room.0,
+            key: write.key.to_owned(),
+            value: write.entry.value.clone(),
+            expires_ms: write.entry.expires_ms,
+            layout: write.layout,
+        };
         let value = write.entry.value.as_ref();
-        let adds = write.key.len() + value.map_or(0, Bytes::len);
         let of_item = self.of_items.get(&write.item).map_or(0, |of| of.bytes);
-        if of_item + adds > MESSAGE_BYTES {
+        if of_item + size_of(&change) > MESSAGE_BYTES {
             return Err(format!(
                 "more than {MESSAGE_BYTES} bytes would be written for one message"
             ));
@@ -144,14 +153,6 @@ impl Desks {
         if value.is_some() {
             after.check(before)?;
         }
-        let change = PluginState {
-            plugin: write.plugin.to_owned(),
-            room: write.room.0,
-            key: write.key.to_owned(),
-            value: write.entry.value.clone(),
-            expires_ms: write.entry.expires_ms,
-            layout: write.layout,
-        };
         desk.entries.insert(key.clone(), write.entry);
         desk.size = Some(after);
         let plugin = desk.plugin.clone();
@@ -218,8 +219,9 @@ impl OfItem {
     }
 }
 
+/// As it will be in the log.
 fn size_of(change: &PluginState) -> usize {
-    change.key.len() + change.value.as_ref().map_or(0, Bytes::len)
+    change.encoded_len()
 }
 
 impl Size {

@@ -127,7 +127,8 @@ pub fn draft(
                     tell_full(&mut draft, item, by.plugin);
                     continue;
                 }
-                let delay_ms = millis(timer.delay);
+                // Later than what set it, so that no two of a key are due at once.
+                let delay_ms = millis(timer.delay).max(1);
                 draft
                     .planned
                     .push(Planned::plain(change::Change::TimerSet(log::TimerSet {

@@ -227,9 +227,9 @@ fn ask<I: Clone, A>(
     }
     let answer = live
         .bring_along(scope, role, ats)
-        .and_then(|()| live.call(scope, ats.to_vec(), |instance| call(instance, batch)));
+        .and_then(|()| live.call(scope, ats.to_vec(), |i| dense(call(i, batch)?, batch)));
     match answer {
-        Ok(answer) if answer.len() == batch.len() => {
+        Ok(answer) => {
             answers.extend(answer.into_iter().map(Ok));
             return;
         }
@@ -237,7 +237,7 @@ fn ask<I: Clone, A>(
             answers.push(Err(live.failure(role, &fault)));
             return;
         }
-        Ok(_) | Err(_) => {}
+        Err(_) => {}
     }
     for (at, item) in ats.iter().zip(batch) {
         // It may have failed once too often within this very batch.
@@ -248,7 +248,7 @@ fn ask<I: Clone, A>(
         let one = std::slice::from_ref(item);
         let answer = live
             .bring_along(scope, role, &[*at])
-            .and_then(|()| live.call(scope, vec![*at], |instance| call(instance, one)))
+            .and_then(|()| live.call(scope, vec![*at], |i| dense(call(i, one)?, one)))
             .and_then(|answer| answer.into_iter().next().ok_or_else(no_answer));
         answers.push(answer.map_err(|fault| live.failure(role, &fault)));
     }
@@ -328,6 +328,14 @@ fn compare<A: Answer>(
                 differ(at, text, answered, format!("fails: {fault}{among}"));
             }
         }
+    }
+}
+
+/// As many answers as were asked for: else nothing that the call did may be kept.
+fn dense<A, I>(answers: Vec<A>, asked: &[I]) -> Result<Vec<A>, Fault> {
+    match answers.len() == asked.len() {
+        true => Ok(answers),
+        false => Err(no_answer()),
     }
 }
 

@@ -3,6 +3,8 @@
 //! An import comes in pieces, for a record is bounded; they wait in the fold, and the last one makes all of them count
 //! at one point of the log.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::segment::{Draft, Planned};
@@ -126,14 +128,11 @@ pub(super) fn import(
 
 /// How many entries, and how many bytes, of what is there the whole import takes the place of.
 fn replaced(view: &View, room: RoomId, last: &ImportPluginState) -> Result<(u64, u64), StoreError> {
-    let mut keys: Vec<String> = last.entries.iter().map(|entry| entry.key.clone()).collect();
+    let mut keys: BTreeSet<String> = last.entries.iter().map(|entry| entry.key.clone()).collect();
     if last.piece > 0 {
         let waiting = view.prefixed(&keys::staged(room, &last.plugin, ""), usize::MAX)?;
-        keys.extend(
-            remembered::decoded(waiting)?
-                .into_iter()
-                .map(|(key, _)| key),
-        );
+        let waited = remembered::decoded(waiting)?.into_iter();
+        keys.extend(waited.map(|(key, _)| key));
     }
     let (mut entries, mut bytes) = (0, 0);
     for key in keys {

@@ -53,7 +53,13 @@ impl Callee {
         let plugin = self.plugin.clone();
         let (name, own) = (&*plugin.manifest().name, plugin.layout());
         let found = scope.layout_of(name, at.room).map_err(of_store)?;
+        // What has expired is nothing to bring along, also where the fold has not come to it.
+        let before = match found {
+            Some(layout) if layout != own => scope.memory(name, at).map_err(of_store)?,
+            _ => Vec::new(),
+        };
         match found {
+            _ if before.is_empty() => {}
             Some(layout) if layout > own => {
                 return Err(fault(
                     Blame::Answer,
@@ -63,7 +69,6 @@ impl Callee {
                 ));
             }
             Some(layout) if layout < own => {
-                let before = scope.memory(name, at).map_err(of_store)?;
                 let mut instance = match self.instance.take() {
                     Some(instance) => instance,
                     None => plugin.instance(scope.clone())?,

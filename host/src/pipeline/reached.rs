@@ -26,6 +26,9 @@ pub struct Reached {
     review: Vec<usize>,
     /// Command to link; `/plugin:name` is looked up apart.
     pub commands: BTreeMap<String, usize>,
+    /// Whether a plugin both moderates and reviews here. It is asked about a message in both roles before the next one, or
+    /// what it remembers of one would come between.
+    pub judges_twice: bool,
     /// The commands, by name.
     pub shown: Arc<[Shown]>,
 }
@@ -65,6 +68,10 @@ impl Reached {
             moderation: with(|roles| roles.moderation),
             formatting: with(|roles| roles.formatting),
             review: with(|roles| roles.review),
+            judges_twice: links.iter().zip(&applies).any(|(link, applies)| {
+                let roles = link.manifest().map(|manifest| manifest.roles);
+                *applies && roles.is_some_and(|roles| roles.moderation && roles.review)
+            }),
             commands,
             shown: shown.into(),
             applies,
@@ -132,7 +139,10 @@ impl Reaches {
                 reached
             }
         };
-        self.rooms.insert(room, reached.clone());
+        // A store that fails has no names, and ends the attempt a moment later.
+        if !name.is_empty() {
+            self.rooms.insert(room, reached.clone());
+        }
         reached
     }
 

@@ -26,6 +26,8 @@ const MEMORY_BYTES: u64 = 3 << 30;
 const PROCESSOR: Duration = Duration::from_secs(60);
 /// Time on the clock, on a machine that does other things too.
 const CLOCK: Duration = Duration::from_secs(180);
+/// Threads of a compiling process, where it may have more than one.
+const THREADS: usize = 8;
 /// How much nicer than the host a compiling process is.
 const NICER: i32 = 10;
 /// How often a compiling process is looked at.
@@ -126,6 +128,8 @@ fn run(
         .arg(memory_bytes.to_string())
         .args((beside == Beside::Nobody).then_some("--alone"))
         .env_clear()
+        // Each thread takes address space, of which the child has little.
+        .env("RAYON_NUM_THREADS", threads().to_string())
         .current_dir("/")
         .stdin(component)
         .stdout(code.try_clone().map_err(failed)?)
@@ -177,6 +181,10 @@ fn why(status: std::process::ExitStatus, said: &str) -> String {
         Some(number) => format!("the compiler was ended by signal {number}"),
         None => one_line(said.trim_start_matches("chat-host: "), TOLD_BYTES),
     }
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS))
 }
 
 /// A child that does not outlive what waits for it.

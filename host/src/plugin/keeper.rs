@@ -336,9 +336,12 @@ impl Keeper {
             return Err(of(Reason::Gone));
         }
         let beside = content.settings.as_ref();
-        let own = self
+        let mut own = self
             .own(name, beside.map(|(path, text)| (&**path, &**text)))
             .map_err(of)?;
+        if own.http.is_none() && self.was_granted(name) {
+            own.http = Some(Vec::new());
+        }
         let decision = self.decisions.of(name);
         let enabled = decision.enabled.filter(|enabled| *enabled).or(own.enabled);
         if !enabled.unwrap_or(true) {
@@ -419,6 +422,13 @@ impl Keeper {
         };
         self.put_in_force(name, in_force);
         Ok(true)
+    }
+
+    /// Whether what serves has a grant. One that is taken out of the settings ends at once: without this the version would
+    /// be refused, and the one before would go on asking.
+    fn was_granted(&self, name: &str) -> bool {
+        let granted = |in_force: &InForce| in_force.own.http.is_some();
+        self.in_force.get(name).is_some_and(granted) || self.shadows.get(name).is_some_and(granted)
     }
 
     fn put_in_force(&mut self, name: &str, in_force: InForce) {

@@ -59,7 +59,11 @@ pub fn apply_all(
     changes: Vec<Change>,
 ) -> Result<Made, StoreError> {
     let mut made = Made::default();
-    for change in changes.into_iter().filter_map(|c| c.change) {
+    for change in changes {
+        let Some(change) = change.change else {
+            let unknown = "an outcome has a change that this host does not know; run a newer one";
+            return Err(StoreError(unknown.into()));
+        };
         match change {
             change::Change::RoomCreated(created) => room_created(view, partition, state, &created),
             change::Change::RoomEvent(event) => room_event(view, event, &mut made)?,

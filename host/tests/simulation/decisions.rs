@@ -342,6 +342,49 @@ fn no_timers(house: &House) -> bool {
     house.view().prefixed(&timers, 1).unwrap().is_empty()
 }
 
+/// Counts in both roles that judge, and says how far it has come.
+mod judge {
+    use chat_plugin::{
+        Counter, Item, Judgement, Manifest, Message, Moderation, NoSettings, Plugin, Review, State,
+        Verdict,
+    };
+
+    const SEEN: Counter = Counter::new("seen");
+
+    struct Judge;
+
+    impl Plugin for Judge {
+        type Settings = NoSettings;
+        fn manifest() -> Manifest {
+            Manifest::new("judge", "1.0.0")
+        }
+        fn start(_: NoSettings) -> Result<Self, String> {
+            Ok(Self)
+        }
+    }
+
+    impl Moderation for Judge {
+        fn moderate(&mut self, message: &Message, state: State) -> Verdict {
+            let seen = SEEN.add(state, 1).unwrap();
+            match message.text.starts_with('a') {
+                true => Verdict::revise(format!("{} {seen}", message.text)),
+                false => Verdict::Allow,
+            }
+        }
+    }
+
+    impl Review for Judge {
+        fn review(&mut self, _: &Item, state: State) -> Judgement {
+            match SEEN.add(state, 1).unwrap() % 5 {
+                0 => Judgement::withhold("every fifth"),
+                _ => Judgement::Allow,
+            }
+        }
+    }
+
+    chat_plugin::export!(Judge: moderation, review);
+}
+
 /// What somebody says.
 #[derive(Debug, Clone)]
 struct Said {
@@ -360,9 +403,21 @@ fn decided(said: &[Said], pieces: &[usize], batch: usize) -> Vec<Outcome> {
         {"text": "vanish", "action": "discard"}
     ]}"#;
     let plugins: &Made<'_> = &[
+        (
+            flood::native,
+            r#"{"messages": 5, "within": 4, "same": 3, "mute": 2, "longest_mute": 8}"#,
+        ),
         (wordlist::native, WORDS),
         (crate::counter::native, "{}"),
+        (judge::native, "{}"),
+        (basics::native, "{}"),
+        (poll::native, "{}"),
+        (remind::native, "{}"),
         (markdown::native, "{}"),
+        (
+            links::native,
+            r#"{"deny": ["bad.example"], "protect": ["good.example"]}"#,
+        ),
     ];
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().unwrap();
@@ -401,7 +456,8 @@ fn decided(said: &[Said], pieces: &[usize], batch: usize) -> Vec<Outcome> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Batches cannot be observed.
+    /// Batches cannot be observed, and neither can a partition that is handed to fresh instances in mid-conversation:
+    /// each piece has an owner of its own. Over all plugins of this repository in Rust, with what they remember.
     #[test]
     fn any_cut_of_the_same_input_gives_the_same_outcomes(
         said in proptest::collection::vec(
@@ -412,6 +468,16 @@ proptest! {
                     "\\*\\*[a-z]{1,5}\\*\\* `[a-z]{1,3}` @[a-z]{1,4}",
                     "/later [a-z]{3}",
                     "/nothing [a-z]{0,3}",
+                    "/poll (tea|cake)\\? \\| yes \\| no",
+                    "/poll end",
+                    "/vote [123]",
+                    "/results",
+                    "/remind (5m|1h|soon) [a-z]{1,3}",
+                    "/reminders",
+                    "/remind cancel [12]",
+                    "/(roll 2d6|me waves|topic [a-z]{3}|whisper person-[12] hi|help)",
+                    "(see |)https://(good|bad|g00d)\\.example/[a-z]",
+                    "\\[good\\.example\\]\\(https://(good|bad)\\.example\\)",
                     "//[a-z]{1,4}",
                 ],
                 0u64..5000,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tracing::{info, warn};
 
+use super::super::compiler::Beside;
 use super::super::folder::Content;
 use super::super::load_error::LoadError;
 use super::super::orders::ShadowStatus;
@@ -28,9 +29,6 @@ impl Keeper {
         let stop =
             || self.ending.load(Ordering::Relaxed) || self.folder.look(name) != Ok(content.state);
         let version = self.loader.load(name, &content.component, &own, &stop)?;
-        if !self.in_force.contains_key(name) {
-            self.serve_kept(name);
-        }
         let roles = |in_force: &InForce| in_force.version.manifest().roles.names();
         let before = self.in_force.get(name).map(roles).unwrap_or_default();
         let before: Vec<String> = before.into_iter().map(str::to_owned).collect();
@@ -38,6 +36,10 @@ impl Keeper {
             name: name.into(),
             reason,
         })?;
+        // What served before a restart goes on; what was taken out while the host ran does not come back so.
+        if self.loader.beside == Beside::Nobody {
+            self.serve_kept(name);
+        }
         info!(
             plugin = name,
             version = version.manifest().version,

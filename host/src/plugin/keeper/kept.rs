@@ -1,5 +1,6 @@
 //! The versions that worked: where the files are broken, and where the operator rolled back, one of them serves.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,6 +12,7 @@ use super::super::good::Kept;
 use super::super::load_error::{LoadError, Reason};
 use super::{InForce, Keeper};
 use crate::config::PluginConfig;
+use crate::config::grant::Grant;
 
 impl Keeper {
     pub(super) fn fall_back(&mut self, name: &str, broken: LoadError) -> Result<(), LoadError> {
@@ -64,6 +66,7 @@ impl Keeper {
             .and_then(|mut own| {
                 // It is to serve, whatever the table of the newer one says.
                 own.shadow = false;
+                own.http = self.still_granted(name, own.http);
                 let version = self.loader.load(name, &component, &own, &ending)?;
                 Ok(InForce {
                     version: Arc::new(version),
@@ -73,6 +76,24 @@ impl Keeper {
                 })
             });
         Some(loaded)
+    }
+
+    /// What of these grants the settings of today still have; where those can't be read, all of them.
+    fn still_granted(&self, name: &str, granted: Option<Vec<Grant>>) -> Option<Vec<Grant>> {
+        let path = self.folder.path().join(format!("{name}.toml"));
+        let beside = match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(_) => return granted,
+        };
+        let today = self.own(name, beside.as_deref().map(|text| (&*path, text)));
+        let Ok(today) = today.map(|own| own.http.unwrap_or_default()) else {
+            return granted;
+        };
+        granted.map(|grants| {
+            let lasting = grants.into_iter().filter(|grant| today.contains(grant));
+            lasting.collect()
+        })
     }
 
     pub(super) fn is_kept(&self, name: &str, hash: &str) -> bool {

@@ -64,12 +64,20 @@ impl Keeper {
             .in_force
             .get_mut(name)
             .map(|in_force| std::mem::take(&mut in_force.hash));
-        self.try_now(name).inspect_err(|_| {
+        if let Some(shadow) = self.shadows.get_mut(name) {
+            shadow.hash.clear();
+        }
+        let tried = self.try_now(name);
+        if tried.is_err() {
             self.decisions.decide(name, before).ok();
-            if let (Some(in_force), Some(hash)) = (self.in_force.get_mut(name), hash) {
-                in_force.hash = hash;
-            }
-        })
+        }
+        // Where it is the shadow that was loaded again, or nothing was.
+        if let (Some(in_force), Some(hash)) = (self.in_force.get_mut(name), hash)
+            && in_force.hash.is_empty()
+        {
+            in_force.hash = hash;
+        }
+        tried
     }
 
     fn roll_back(&mut self, name: &str) -> Result<(), String> {

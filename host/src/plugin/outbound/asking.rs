@@ -171,7 +171,11 @@ impl WasiHttpHooks for Asking {
                 answer = outbound.exchange(to, cause, request, options, place) => answer?,
             };
             outbound.stats.requests.answered.add(1);
-            let held = outbound.hold(response.body().len());
+            let headers = response.headers().iter();
+            let headers: usize = headers
+                .map(|(name, value)| name.as_str().len() + value.len())
+                .sum();
+            let held = outbound.hold(response.body().len() + headers);
             let held = held.ok_or(Error::ConnectionLimitReached)?;
             let response = response.map(|body| {
                 let body = Full::new(body).map_err(move |never| {
