@@ -142,6 +142,29 @@ fn no_host_at_all_can_be_granted() {
 }
 
 #[test]
+fn a_grant_that_is_taken_away_ends_at_once_and_stays_away_over_a_restart() {
+    let service = fine();
+    let house = house(None);
+    let beside = house.path("asker").with_extension("toml");
+    let grants = format!("http = ['localhost:{}']\nwall-ms = 20000\n", service.port);
+    std::fs::write(&beside, grants).unwrap();
+    let plugins = house.open().unwrap();
+    let ask = format!("get {}", service.url("/"));
+    assert_eq!(told(&plugins, &ask), "200 fine");
+
+    std::fs::write(&beside, "wall-ms = 20000\n").unwrap();
+    plugin_support::until("the grant is gone", || told(&plugins, &ask) == "Denied");
+    plugins.close();
+    let plugins = house.open().unwrap();
+    assert_eq!(told(&plugins, &ask), "Denied");
+    // Nor does a version that was kept with it bring it back.
+    plugins.close();
+    house.put("asker", b"broken");
+    let plugins = house.open().unwrap();
+    assert_eq!(told(&plugins, &ask), "Denied");
+}
+
+#[test]
 fn a_request_that_could_be_read_in_two_ways_is_refused() {
     let service = fine();
     let plugins = granted(&service);
