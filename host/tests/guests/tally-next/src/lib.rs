@@ -57,7 +57,7 @@ impl Migration for Tally {
     const LAYOUT: u32 = 1;
 
     fn migrate(&mut self, from: u32, memory: &mut Memory) -> Result<(), String> {
-        log::info(&format!("from layout {from}"));
+        log::info(format!("from layout {from}"));
         match &*self.0.migration {
             "refuse" => return Err("I do not like it".into()),
             "panic" => panic!("as I was told"),
