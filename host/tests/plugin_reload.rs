@@ -420,6 +420,26 @@ fn what_is_replaced_while_it_compiles_is_given_up() {
     assert_eq!(plugins.stats().compiled.get(), 1);
 }
 
+/// How nice a process is: the 19th of its figures, counted from after its name.
+fn niceness(pid: u32) -> Option<i64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, figures) = stat.rsplit_once(')')?;
+    figures.split_whitespace().nth(16)?.parse().ok()
+}
+
+#[test]
+fn a_compiler_gives_way_to_those_who_are_served() {
+    let house = House::new();
+    let plugins = house.open().unwrap();
+    house.put("hostile", &endless());
+    let own = niceness(std::process::id()).unwrap();
+    until("it compiles at low priority", || {
+        let nice: Vec<i64> = compiling(&house).into_iter().filter_map(niceness).collect();
+        !nice.is_empty() && nice.iter().all(|nice| *nice == (own + 10).min(19))
+    });
+    plugins.close();
+}
+
 #[test]
 fn the_end_waits_for_no_compiler() {
     let house = House::new();

@@ -211,6 +211,8 @@ pub struct PluginConfig {
     pub wall_ms: Option<u64>,
     /// See [`PluginDefaults::memory_bytes`].
     pub memory_bytes: Option<usize>,
+    /// See [`PluginDefaults::quarantine_percent`].
+    pub quarantine_percent: Option<u32>,
     /// Lets a version replace one that has roles which it lacks.
     pub may_lose_roles: bool,
     /// Hosts that it may reach over HTTP; unset: it has no grant, and does not load where it imports `wasi:http`.

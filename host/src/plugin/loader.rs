@@ -155,7 +155,7 @@ impl Loader {
             manifest,
             layout,
             given,
-            Rule::of(&self.config.defaults),
+            Rule::of(&self.config.defaults, own),
             recipe,
             stats,
             self.refills.clone(),

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::Blame;
-use crate::config::PluginDefaults;
+use crate::config::{PluginConfig, PluginDefaults};
 
 /// The first quarantine, and the longest: each is twice the one before.
 const WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
@@ -37,11 +37,13 @@ pub struct Rule {
 }
 
 impl Rule {
-    pub(super) fn of(settings: &PluginDefaults) -> Self {
+    pub(super) fn of(settings: &PluginDefaults, own: &PluginConfig) -> Self {
         Self {
             failures: settings.quarantine_failures,
             within: Duration::from_secs(settings.quarantine_seconds),
-            percent: settings.quarantine_percent,
+            percent: own
+                .quarantine_percent
+                .unwrap_or(settings.quarantine_percent),
         }
     }
 }

@@ -126,3 +126,26 @@ async fn a_plugin_that_is_slow_at_every_message_is_put_into_quarantine() {
     assert_eq!(decided.result(), v1::Result::Delivered, "{decided:?}");
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_may_take_its_time_is_not_put_into_quarantine_for_it() {
+    let (home, server) = server("allow", "").await;
+    let beside = home.path("plugins").join("hostile.toml");
+    std::fs::write(beside, "on-failure = 'allow'\nquarantine-percent = 0\n").unwrap();
+    until("its own settings are in force", || {
+        home.log().contains("plugin replaced")
+    })
+    .await;
+    let mut alice = Session::in_room(&server.url, "alice", "lobby").await;
+    let began = Instant::now();
+    let mut number = 0_u64;
+    // The rule looks at two seconds.
+    while began.elapsed() < Duration::from_secs(5) {
+        number += 1;
+        let id = number.to_string();
+        let decided = alice.post("lobby", "do:brink", &id).await.unwrap();
+        assert_eq!(decided.sequence, number, "{decided:?}");
+    }
+    assert_eq!(lines(&home, BEGINS), 0, "{}", home.log());
+    server.stop().await;
+}

@@ -68,6 +68,12 @@ pub const SINGLE: &[SingleKey] = &[
         },
     },
     SingleKey {
+        name: "quarantine-percent",
+        help: "As `quarantine_percent` in [plugin], for it alone",
+        rule: Rule::Number(0, 100),
+        put: |p, text| set(p.quarantine_percent.get_or_insert_default(), text),
+    },
+    SingleKey {
         name: "enabled",
         help: "Whether it is loaded; without it true",
         rule: Rule::Switch,
