@@ -214,8 +214,9 @@ impl Reader<'_> {
                 return self.no_table(&dotted, entry, "a table");
             }
             let names = SINGLE.iter().map(|key| key.name).chain(["settings"]);
-            let nearest =
-                keys::nearest(&name, names).map(|near| format!("plugins.{plugin}.{near}"));
+            // What is no key of ours is most likely one of the plugin's.
+            let near = keys::nearest(&name, names).map(|near| format!("plugins.{plugin}.{near}"));
+            let nearest = near.or_else(|| Some(format!("plugins.{plugin}.settings.{name}")));
             return self.unknown(&dotted, nearest.as_deref(), entry);
         };
         let canonical = as_text(entry.1.get_ref(), key.rule).and_then(|text| key.rule.check(&text));

@@ -124,9 +124,13 @@ fn given_up(plugin: &str) -> Draft {
     draft
 }
 
+/// How long a timer waits at most before it is asked again whether its plugin is still in quarantine.
+const AGAIN: Duration = Duration::from_secs(60);
+
 /// A timer whose plugin is in quarantine is set again, to when that is over: it is late, and not lost.
 fn later(due: &Due, state: &log::TimerState, now_ms: u64, left: Duration) -> Draft {
-    let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    // No later than that it is asked again: a quarantine may be ended before its time, or have none.
+    let left_ms = u64::try_from(left.min(AGAIN).as_millis()).unwrap_or(u64::MAX);
     let mut draft = Draft::only(Verdict::Handled, "its plugin is in quarantine; put off");
     draft
         .planned

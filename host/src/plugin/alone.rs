@@ -139,7 +139,7 @@ impl Alone {
         let outside = Outside::new(name.as_ref().into(), limits.memory_bytes, outbound.clone());
         let mut guest = Guest::new(&engine, &linked, limits, outside).map_err(fault)?;
         guest
-            .start(&settings)
+            .start(&settings.json)
             .map_err(fault)?
             .map_err(|told| of(Reason::Start(told)))?;
         let facts = Facts {

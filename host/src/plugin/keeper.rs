@@ -23,6 +23,7 @@ use super::folder::{Content, Folder, Seen};
 use super::good::{Good, Kept};
 use super::load_error::{LoadError, Reason};
 use super::loader::Loader;
+use super::office::Office;
 use super::version::Version;
 use super::{Plugin, PluginSet, Roles};
 use crate::config::PluginConfig;
@@ -47,6 +48,10 @@ pub(super) struct Keeper {
     /// Versions that are asked beside these, and decide nothing.
     shadows: BTreeMap<String, InForce>,
     set: watch::Sender<Arc<PluginSet>>,
+    /// Where orders wait while something loads.
+    office: Arc<Office>,
+    /// What loads was ordered: no other order ends it.
+    ordered: bool,
     /// The folder could not be read, and this was said.
     unreadable: bool,
     /// The host ends: nothing is begun any more.
@@ -88,6 +93,7 @@ impl Keeper {
         good: Good,
         decisions: Decisions,
         set: watch::Sender<Arc<PluginSet>>,
+        office: Arc<Office>,
         ending: Arc<AtomicBool>,
     ) -> Self {
         Self {
@@ -99,6 +105,8 @@ impl Keeper {
             in_force: BTreeMap::new(),
             shadows: BTreeMap::new(),
             set,
+            office,
+            ordered: false,
             unreadable: false,
             ending,
         }
@@ -385,10 +393,7 @@ impl Keeper {
         if in_force.is_some_and(|in_force| in_force.hash == hash && in_force.own == own) {
             return Ok(false);
         }
-        // The newest of a quick series wins: nobody waits for what was replaced while it compiled.
-        let stop =
-            || self.ending.load(Ordering::Relaxed) || self.folder.look(name) != Ok(content.state);
-        let version = self.loader.load(name, &content.component, &own, &stop)?;
+        let version = self.load(name, &content, &own)?;
         let roles = version.manifest().roles;
         let before = in_force.map(|in_force| in_force.version.manifest().roles.names());
         let kept = || self.good.versions(name).into_iter().next();
@@ -429,6 +434,25 @@ impl Keeper {
     fn was_granted(&self, name: &str) -> bool {
         let granted = |in_force: &InForce| in_force.own.http.is_some();
         self.in_force.get(name).is_some_and(granted) || self.shadows.get(name).is_some_and(granted)
+    }
+
+    /// Loads what the files hold. The newest of a quick series wins, for nobody waits for what was replaced while it
+    /// compiled; and where an order comes it is given up, to be tried again after.
+    fn load(
+        &self,
+        name: &str,
+        content: &Content,
+        own: &PluginConfig,
+    ) -> Result<Version, LoadError> {
+        let stop = || {
+            self.ending.load(Ordering::Relaxed)
+                || (!self.ordered && self.office.is_awaited())
+                || self.folder.look(name) != Ok(content.state)
+        };
+        self.office.begins_to_load(self.statuses());
+        let loaded = self.loader.load(name, &content.component, own, &stop);
+        self.office.has_loaded();
+        loaded
     }
 
     fn put_in_force(&mut self, name: &str, in_force: InForce) {

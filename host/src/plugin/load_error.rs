@@ -41,7 +41,7 @@ pub enum Reason {
     )]
     Name,
     /// Not a component, or one that the compiler refuses.
-    #[error("it is not a WebAssembly component that compiles: {0}")]
+    #[error("it is not a WebAssembly component that compiles: {0}{remedy}", remedy = remedy(.0))]
     Compile(String),
     /// The compiler could not be run.
     #[error("the compiler can't be run: {0}")]
@@ -97,4 +97,15 @@ pub enum Reason {
     /// It lacks roles of the version it would replace.
     #[error("it lacks {0}, which the version before it has; set `may-lose-roles` if that is meant")]
     LosesRoles(String),
+}
+
+/// What to do about a file that is no component.
+fn remedy(told: &str) -> &'static str {
+    if told.contains("component parser") {
+        "; it is a core module: build it for the target wasm32-wasip2, or make a component of it"
+    } else if told.contains("magic number") || told.contains("unexpected end-of-file") {
+        "; it is no WebAssembly, or not all of it: build it again, and copy it whole"
+    } else {
+        ""
+    }
 }

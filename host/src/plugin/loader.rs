@@ -135,8 +135,8 @@ impl Loader {
         let said = guest.describe()?;
         let layout = guest.layout()?;
         let mut manifest = manifest::check(name, recipe.linked.roles, said)?;
-        guest
-            .start(&recipe.settings)?
+        recipe
+            .start(&mut guest)?
             .map_err(|told| Reason::Start(super::fault::one_line(&told, 512)))?;
         probe::probe(guest, &manifest)?;
         manifest.batch = recipe.batch(manifest.batch);

@@ -33,6 +33,7 @@ mod load_error;
 mod loader;
 mod manifest;
 mod measured;
+mod office;
 mod orders;
 mod outbound;
 mod outside;

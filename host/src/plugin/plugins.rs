@@ -23,6 +23,7 @@ use super::good::Good;
 use super::keeper::Keeper;
 use super::load_error::LoadError;
 use super::loader::Loader;
+use super::office::Office;
 use super::orders::{Order, Status};
 use super::spares::Spares;
 use super::stats::Stats;
@@ -71,18 +72,27 @@ pub struct Plugins {
 
 /// Gives the operator's orders to the plugins of this host. Cheap to clone.
 #[derive(Clone)]
-pub struct Orders(Option<SyncSender<Wake>>);
+pub struct Orders(Option<(SyncSender<Wake>, Arc<Office>)>);
 
 impl Orders {
-    /// Carries out what the operator asks. Blocks while something compiles.
+    /// Carries out what the operator asks. A file that is being compiled is given up for it, and compiled again after; to
+    /// look at the plugins waits for nothing.
     ///
     /// # Errors
     /// Why it was not done, for the operator.
     pub fn give(&self, order: Order) -> Result<Vec<Status>, String> {
-        let wake = self
+        let (wake, office) = self
             .0
             .as_ref()
             .ok_or("no plugin folder is set; set one with `--plugins`")?;
+        if order == Order::List
+            && let Some(seen) = office.seen_while_loading()
+        {
+            return Ok(seen);
+        }
+        if order != Order::List {
+            office.comes();
+        }
         let (answer, answered) = sync_channel(1);
         let ended = |_| "the server is going down".to_owned();
         wake.send(Wake::Order(order, answer))
@@ -94,6 +104,7 @@ impl Orders {
 /// The thread that follows the folder, and the one that makes spares.
 struct Following {
     wake: SyncSender<Wake>,
+    office: Arc<Office>,
     ending: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     // Dropped, and so ended, after the thread.
@@ -143,7 +154,9 @@ impl Plugins {
         let (wake, woken) = sync_channel(WAKES);
         let watcher = notice(&folder, wake.clone());
         let ending = Arc::new(AtomicBool::new(false));
-        let mut keeper = Keeper::new(loader, folder, good, decisions, sender, ending.clone());
+        let office = Arc::new(Office::default());
+        let (told, ends) = (office.clone(), ending.clone());
+        let mut keeper = Keeper::new(loader, folder, good, decisions, sender, told, ends);
         keeper.start()?;
         let thread = std::thread::Builder::new()
             .name("plugin-watch".into())
@@ -156,6 +169,7 @@ impl Plugins {
             stats,
             following: Some(Following {
                 wake,
+                office,
                 ending,
                 thread: Some(thread),
                 _spares: spares,
@@ -181,7 +195,7 @@ impl Plugins {
         Orders(
             self.following
                 .as_ref()
-                .map(|following| following.wake.clone()),
+                .map(|following| (following.wake.clone(), following.office.clone())),
         )
     }
 

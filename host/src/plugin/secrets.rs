@@ -7,28 +7,74 @@ use std::io::Read;
 
 use serde_json::Value;
 
+use super::Fault;
+
 /// The longest secret.
 const BYTES: usize = 64 * 1024;
 
-/// The settings as JSON, with every reference replaced by what it leads to.
+/// Settings with every reference replaced by what it leads to.
+#[derive(Default)]
+pub(super) struct Resolved {
+    /// A JSON object.
+    pub(super) json: String,
+    secrets: Vec<String>,
+}
+
+impl std::fmt::Debug for Resolved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("settings")
+    }
+}
+
+impl Resolved {
+    /// A text of the plugin's, in which no secret is quoted.
+    pub(super) fn masked(&self, text: &str) -> String {
+        let secrets = self.secrets.iter().filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| {
+            let quoted = Value::String(secret.clone()).to_string();
+            let quoted = quoted.trim_matches('"');
+            text.replace(secret.as_str(), "***").replace(quoted, "***")
+        })
+    }
+
+    /// A fault of a start, alike.
+    pub(super) fn masked_fault(&self, fault: Fault) -> Fault {
+        Fault {
+            detail: self.masked(&fault.detail),
+            last_words: self.masked(&fault.last_words),
+            ..fault
+        }
+    }
+}
+
+/// The settings as a plugin is given them.
 ///
 /// # Errors
 /// Which reference leads nowhere.
-pub(super) fn resolved(settings: &toml::Table) -> Result<String, String> {
+pub(super) fn resolved(settings: &toml::Table) -> Result<Resolved, String> {
     let mut value = serde_json::to_value(settings).map_err(|error| error.to_string())?;
-    resolve(&mut value)?;
-    Ok(value.to_string())
+    let mut secrets = Vec::new();
+    resolve(&mut value, &mut secrets)?;
+    // The longest first, so that one within another hides no part of it.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    Ok(Resolved {
+        json: value.to_string(),
+        secrets,
+    })
 }
 
-fn resolve(value: &mut Value) -> Result<(), String> {
+fn resolve(value: &mut Value, secrets: &mut Vec<String>) -> Result<(), String> {
     match value {
-        Value::Array(items) => items.iter_mut().try_for_each(resolve),
+        Value::Array(items) => items.iter_mut().try_for_each(|item| resolve(item, secrets)),
         Value::Object(fields) => {
             if let Some(secret) = reference(fields)? {
+                secrets.push(secret.clone());
                 *value = Value::String(secret);
                 return Ok(());
             }
-            fields.values_mut().try_for_each(resolve)
+            fields
+                .values_mut()
+                .try_for_each(|field| resolve(field, secrets))
         }
         _ => Ok(()),
     }
@@ -80,6 +126,8 @@ mod tests {
             file.display().to_string()
         );
         let given = resolved(&text.parse().unwrap()).unwrap();
+        assert_eq!(given.masked("not s3cret at all"), "not *** at all");
+        let given = given.json;
         assert_eq!(
             given,
             r#"{"a":1,"hosts":[{"key":"s3cret","other":{"secret-file":3}}]}"#

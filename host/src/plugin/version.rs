@@ -11,6 +11,7 @@ use super::limits::Limits;
 use super::measured::Measured;
 use super::outbound::Outbound;
 use super::outside::Outside;
+use super::secrets::Resolved;
 use super::spares::Refills;
 use super::standing::{Rule, Standing};
 use super::stats::PluginStats;
@@ -27,11 +28,21 @@ pub(super) struct Recipe {
     pub(super) name: Arc<str>,
     /// Where it may ask services outside.
     pub(super) outbound: Option<Arc<Outbound>>,
-    /// A JSON object.
-    pub(super) settings: String,
+    pub(super) settings: Resolved,
 }
 
 impl Recipe {
+    /// Gives an instance its settings. The inner error is the plugin's own text; no secret is in it.
+    ///
+    /// # Errors
+    /// A fault.
+    pub(super) fn start(&self, guest: &mut Guest) -> Result<Result<(), String>, Fault> {
+        let settings = &self.settings;
+        let answer = guest.start(&settings.json);
+        let answer = answer.map_err(|fault| settings.masked_fault(fault))?;
+        Ok(answer.map_err(|told| settings.masked(&told)))
+    }
+
     /// How many messages a call is about, where the plugin wants so many. One that asks services is asked about one at
     /// a time: what it asks is then about that one, so it has the same key however messages are cut; and a service that
     /// is slow at one does not use up the time of others.
@@ -55,7 +66,7 @@ impl Recipe {
     /// A fault of the start, or the plugin's own refusal to start, which is a breach: it started before.
     pub(super) fn make(&self) -> Result<Guest, Fault> {
         let mut guest = self.bare()?;
-        match guest.start(&self.settings)? {
+        match self.start(&mut guest)? {
             Ok(()) => Ok(guest),
             Err(told) => Err(Fault::new(
                 Blame::Answer,

@@ -119,7 +119,7 @@ fn make(args: &NewArgs) -> Result<String, String> {
         Language::Rust => {
             let sdk = rust::sdk(args.sdk.as_deref())?;
             rust::write(&folder, name, &sdk, &roles).map_err(unwritten)?;
-            Ok(rust::next(&shown, name))
+            Ok(rust::next(&shown, name, &roles))
         }
         Language::Python => {
             script::write(&folder, name, &script::PYTHON, &roles).map_err(unwritten)?;

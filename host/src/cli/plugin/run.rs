@@ -160,7 +160,11 @@ fn shown(value: &[u8]) -> String {
     if let Ok(counter) = <[u8; 8]>::try_from(value) {
         return format!("{} (a counter)", i64::from_le_bytes(counter));
     }
-    String::from_utf8_lossy(value).into_owned()
+    // Whatever it is, it is not the plugin's to write to a terminal.
+    match std::str::from_utf8(value) {
+        Ok(text) => text.escape_debug().to_string(),
+        Err(_) => format!("{} bytes", value.len()),
+    }
 }
 
 fn now_ms() -> u64 {

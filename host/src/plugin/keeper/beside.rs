@@ -1,7 +1,6 @@
 //! A version that runs in the shadow of the one in force: where its settings say so, a file is tried beside what serves.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tracing::{info, warn};
 
@@ -26,9 +25,7 @@ impl Keeper {
         if self.shadows.get(name).is_some_and(same) {
             return Ok(false);
         }
-        let stop =
-            || self.ending.load(Ordering::Relaxed) || self.folder.look(name) != Ok(content.state);
-        let version = self.loader.load(name, &content.component, &own, &stop)?;
+        let version = self.load(name, content, &own)?;
         let roles = |in_force: &InForce| in_force.version.manifest().roles.names();
         let before = self.in_force.get(name).map(roles).unwrap_or_default();
         let before: Vec<String> = before.into_iter().map(str::to_owned).collect();
@@ -36,8 +33,10 @@ impl Keeper {
             name: name.into(),
             reason,
         })?;
-        // What served before a restart goes on; what was taken out while the host ran does not come back so.
-        if self.loader.beside == Beside::Nobody {
+        // What served before a restart, or before the operator disabled it, goes on.
+        let starts = self.loader.beside == Beside::Nobody;
+        let ordered = self.decisions.of(name).enabled == Some(true);
+        if (starts || ordered) && !self.in_force.contains_key(name) {
             self.serve_kept(name);
         }
         info!(

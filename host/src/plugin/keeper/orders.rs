@@ -17,6 +17,17 @@ impl Keeper {
     /// # Errors
     /// Why it was not carried out: nothing has changed then.
     pub(in super::super) fn carry_out(&mut self, order: &Order) -> Result<Vec<Status>, String> {
+        if *order != Order::List {
+            self.office.taken_up();
+        }
+        self.ordered = true;
+        let done = self.obey(order);
+        self.ordered = false;
+        done?;
+        Ok(self.statuses())
+    }
+
+    fn obey(&mut self, order: &Order) -> Result<(), String> {
         match order {
             Order::List => {}
             Order::Enable(name) => self.enable(name, true)?,
@@ -26,7 +37,7 @@ impl Keeper {
             Order::Quarantine(name) => self.quarantine(name)?,
             Order::Release(name) => self.release(name)?,
         }
-        Ok(self.statuses())
+        Ok(())
     }
 
     fn enable(&mut self, name: &str, enabled: bool) -> Result<(), String> {
@@ -84,6 +95,12 @@ impl Keeper {
         self.known(name)?;
         if self.is_ordered_out(name) {
             return Err(disabled(name));
+        }
+        let ordered = self.decisions.of(name).enabled == Some(true);
+        if !ordered && self.is_set_out(name) {
+            return Err(format!(
+                "the plugin `{name}` is disabled by its settings; take `enabled = false` out of them first"
+            ));
         }
         let serving = self
             .in_force
@@ -162,6 +179,14 @@ impl Keeper {
         Err(format!("the plugin `{name}` is not in quarantine"))
     }
 
+    /// Whether its settings of today leave it out.
+    fn is_set_out(&self, name: &str) -> bool {
+        let content = self.folder.read(name).ok();
+        let beside = content.and_then(|content| content.settings);
+        let own = self.own(name, beside.as_ref().map(|(path, text)| (&**path, &**text)));
+        own.is_ok_and(|own| own.enabled == Some(false))
+    }
+
     /// Tries a plugin's files at once, as they are.
     fn try_now(&mut self, name: &str) -> Result<(), String> {
         if let Some(watched) = self.files.get_mut(name) {
@@ -199,7 +224,7 @@ impl Keeper {
         ))
     }
 
-    fn statuses(&self) -> Vec<Status> {
+    pub(super) fn statuses(&self) -> Vec<Status> {
         let mut names: Vec<&String> = self.files.keys().chain(self.in_force.keys()).collect();
         names.sort();
         names.dedup();

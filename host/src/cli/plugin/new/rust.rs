@@ -26,10 +26,16 @@ pub(super) fn sdk(named: Option<&Path>) -> Result<PathBuf, String> {
 }
 
 /// What to type next.
-pub(super) fn next(shown: &str, name: &str) -> String {
+pub(super) fn next(shown: &str, name: &str, roles: &[Role]) -> String {
     let file = name.replace('-', "_");
+    let judges = roles.contains(&Role::Moderation);
+    let speaks = roles.contains(&Role::Commands) || roles.contains(&Role::Timers);
+    let text = match (judges, speaks) {
+        (false, true) => format!("/{} 60 tea", super::verb(name)),
+        _ => "HELLO EVERYBODY".to_owned(),
+    };
     format!(
-        "made {shown}. Next:\n  cd {shown}\n  cargo test\n  cargo build --release --target wasm32-wasip2\n  chat-host plugin run target/wasm32-wasip2/release/{file}.wasm --text 'HELLO EVERYBODY'\n  cp target/wasm32-wasip2/release/{file}.wasm PLUGINS/{name}.wasm   # the folder of a running server\n"
+        "made {shown}. Next:\n  cd {shown}\n  cargo test\n  cargo build --release --target wasm32-wasip2\n  chat-host plugin run target/wasm32-wasip2/release/{file}.wasm --text '{text}'\n  cp target/wasm32-wasip2/release/{file}.wasm PLUGINS/{name}.wasm   # the folder of a running server\n"
     )
 }
 
