@@ -12,7 +12,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chat_host::plugin::{OpenError, Plugins, Policy, Reason, Verdict};
+use chat_host::plugin::{OpenError, Order, Plugins, Policy, Reason, Status, Verdict};
 use plugin_support::{
     House, Memory, component, find, hostile, long_to_compile, message, patched, plugin, until,
 };
@@ -437,6 +437,24 @@ fn a_compiler_gives_way_to_those_who_are_served() {
         let nice: Vec<i64> = compiling(&house).into_iter().filter_map(niceness).collect();
         !nice.is_empty() && nice.iter().all(|nice| *nice == (own + 10).min(19))
     });
+    plugins.close();
+}
+
+#[test]
+fn an_order_waits_for_no_compiler() {
+    let house = House::hostile("");
+    let plugins = house.open().unwrap();
+    house.put("slow", &endless());
+    until("it compiles", || !compiling(&house).is_empty());
+    let orders = plugins.orders();
+    // Were it waited for, it would be refused by then.
+    let refused = |statuses: &[Status]| statuses.iter().any(|status| !status.refused.is_empty());
+    let seen = orders.give(Order::List).unwrap();
+    assert!(!refused(&seen) && !compiling(&house).is_empty(), "{seen:?}");
+    let seen = orders.give(Order::Disable("hostile".into())).unwrap();
+    assert!(!refused(&seen), "{seen:?}");
+    assert!(in_force(&plugins).is_none(), "it is out at once");
+    until("it compiles again", || !compiling(&house).is_empty());
     plugins.close();
 }
 

@@ -66,7 +66,8 @@ impl Keeper {
             .and_then(|mut own| {
                 // It is to serve, whatever the table of the newer one says.
                 own.shadow = false;
-                own.http = self.still_granted(name, own.http);
+                // It worked once, so where it asks it had a grant; at least it may load.
+                own.http = self.still_granted(name, own.http).or(Some(Vec::new()));
                 let version = self.loader.load(name, &component, &own, &ending)?;
                 Ok(InForce {
                     version: Arc::new(version),
