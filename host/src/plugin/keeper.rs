@@ -288,8 +288,8 @@ impl Keeper {
         if let Some(watched) = self.files.get_mut(name) {
             watched.tried = !matches!(&tried, Err(error) if error.reason == Reason::Gone);
             watched.refused = match &tried {
-                Err(error) => error.reason.to_string(),
-                Ok(_) => String::new(),
+                Err(error) if error.reason != Reason::Gone => error.reason.to_string(),
+                _ => String::new(),
             };
         }
         let version = |in_force: &Self| {

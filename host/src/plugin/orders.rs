@@ -31,7 +31,7 @@ pub struct Status {
     pub name: String,
     /// What the plugin calls the version that serves; empty where none does.
     pub version: String,
-    /// `serving`, `rolled back`, `quarantined`, `in the shadow`, `disabled` or `refused`.
+    /// `serving`, `rolled back`, `quarantined`, `in the shadow`, `loading`, `disabled` or `refused`.
     pub state: String,
     /// Why it is in quarantine, and for how long yet; empty where it is not.
     pub quarantine: String,

@@ -244,6 +244,7 @@ impl Keeper {
             Some(in_force) if pinned.is_some_and(|p| p.serves == in_force.hash) => "rolled back",
             Some(_) => "serving",
             None if self.shadows.contains_key(name) => "in the shadow",
+            None if self.files.get(name).is_some_and(|file| !file.tried) => "loading",
             None if refused.is_empty() || self.is_ordered_out(name) => "disabled",
             None => "refused",
         };
