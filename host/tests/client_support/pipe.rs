@@ -66,6 +66,17 @@ impl Pipe {
         }
     }
 
+    /// Waits for a line with each of these texts, in any order.
+    pub fn reads_all(&self, texts: &[&str]) {
+        let mut missing = texts.to_vec();
+        while !missing.is_empty() {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => missing.retain(|text| !line.contains(text)),
+                Err(e) => panic!("no line with {missing:?} ({e})"),
+            }
+        }
+    }
+
     /// Ends its input, and waits until it ends.
     pub fn ends(&mut self) -> i32 {
         self.input = None;
